@@ -133,7 +133,7 @@ bring_iproute() {
 page_modules() {
   if have node; then
     say "the page's modules"
-    node --test components/web-adapter/page/tests/
+    node --test components/web-adapter/page/tests/ launcher/page/tests/
   else
     say "no node here: the page's modules are tested in the browser only"
   fi

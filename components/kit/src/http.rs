@@ -149,7 +149,9 @@ impl Server {
             Ok(begun) => (begun.client, begun.rest),
             Err(error) => return tracing::warn!(%proxy, %error, "a connection was closed"),
         };
-        let Ok(connection) = Connection::new(Stream::Tcp(stream), proxy, client, &self.unfinished) else { return };
+        let Ok(connection) = Connection::new(Stream::Tcp(stream), proxy, client, &self.unfinished) else {
+            return;
+        };
         let connection = Arc::new(connection);
         if let Some(member) = admit(&crowd, &connection).await {
             self.serve(Wire::new(connection, rest), member, shutdown).await;

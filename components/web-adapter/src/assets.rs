@@ -1,6 +1,6 @@
 //! The page's files.
 
-use kit::http::Page;
+use kit::http::{File, Page};
 use kit::page_files;
 
 /// All files; nothing else is served.
@@ -41,6 +41,17 @@ pub(crate) static PAGE: Page = Page::new(
         "scripts/views/sidebar.js"
     },
 );
+
+/// What other pages of ours look and are made like: the launcher's has these files, too.
+pub const SHARED: &[File] = page_files! { "../page":
+    "styles/base.css"
+    "styles/login.css"
+    "scripts/backoff.js"
+    "scripts/browser_storage.js"
+    "scripts/theme.js"
+    "scripts/views/dom.js"
+    "scripts/views/question.js"
+};
 
 #[cfg(test)]
 mod tests {

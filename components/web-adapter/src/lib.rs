@@ -33,6 +33,7 @@ use kit::{Context, Exit, Failure};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+pub use assets::SHARED as SHARED_PAGE_FILES;
 pub use config::Config;
 
 use crate::app::App;

@@ -17,8 +17,8 @@ use super::{message_probe, programs};
 use crate::config::{LauncherConfig, LimitsConfig, Loaded, LogsConfig, OPENAI_API_KEY, is_secret};
 use crate::preflight::mongodb;
 use crate::supervisor::{
-    AlertSpec, ComponentKind, ComponentSpec, Dependents, EndsAll, External, Launch, LauncherSpec, Limits,
-    Listen, LogPolicy, Plan, Readiness, RestartPolicy, StopSpec,
+    AlertSpec, ComponentKind, ComponentSpec, ConsoleSpec, Dependents, EndsAll, External, Launch,
+    LauncherSpec, Limits, Listen, LogPolicy, Plan, Readiness, RestartPolicy, StopSpec,
 };
 
 /// Settings whose change moves a running chat elsewhere, where earlier messages are missing.
@@ -66,7 +66,9 @@ pub fn launcher(launcher: &LauncherConfig) -> LauncherSpec {
         webhook: launcher.webhook.clone(),
         token: launcher.webhook_token.clone(),
     };
-    LauncherSpec { metrics: launcher.metrics_listen, watch: launcher.watch, alerts }
+    let read_only = launcher.console_read_only;
+    let console = launcher.console_listen.clone().map(|listen| ConsoleSpec { listen, read_only });
+    LauncherSpec { metrics: launcher.metrics_listen, console, watch: launcher.watch, alerts }
 }
 
 fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> ComponentSpec {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::component::Component;
 use super::entries;
 use crate::config::Settings;
+use crate::supervisor::ConsoleAddress;
 
 /// Names with another meaning where a component's name is expected.
 const RESERVED: [&str; 4] = ["mongodb", "config", "launcher", "all"];
@@ -29,7 +30,7 @@ pub fn component(name: &str) -> Option<&'static Component> {
 #[must_use]
 pub fn listeners(settings: &Settings) -> Vec<(String, SocketAddr)> {
     let components = components().flat_map(|component| component.listeners(settings));
-    components.chain(own_listener(settings)).collect()
+    components.chain(own_listeners(settings)).collect()
 }
 
 /// The addresses at which components connect to each other.
@@ -53,7 +54,10 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 
-/// The launcher's own address.
-pub(super) fn own_listener(settings: &Settings) -> Option<(String, SocketAddr)> {
-    settings.launcher.metrics_listen.map(|address| ("launcher.metrics-listen".to_owned(), address))
+/// The launcher's own addresses.
+pub(super) fn own_listeners(settings: &Settings) -> impl Iterator<Item = (String, SocketAddr)> {
+    let launcher = &settings.launcher;
+    let console = launcher.console_listen.as_ref().and_then(ConsoleAddress::tcp);
+    let own = [("launcher.metrics-listen", launcher.metrics_listen), ("launcher.console-listen", console)];
+    own.into_iter().filter_map(|(key, address)| Some((key.to_owned(), address?)))
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::component::Component;
-use super::table::{components, own_listener};
+use super::table::{components, own_listeners};
 use crate::config::Loaded;
 
 /// The addresses that will be listened on: not those of disabled components, or of ones replaced by another program.
@@ -13,7 +13,7 @@ pub fn used_listeners(loaded: &Loaded) -> Vec<(String, SocketAddr)> {
         !loaded.settings.commands.contains_key(component.name) && disabled_reason(component, loaded).is_none()
     };
     let components = components().filter(ours).flat_map(|component| component.listeners(&loaded.settings));
-    components.chain(own_listener(&loaded.settings)).collect()
+    components.chain(own_listeners(&loaded.settings)).collect()
 }
 
 /// How to use the enabled components: a word, and what to type or open.

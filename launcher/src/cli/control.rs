@@ -37,7 +37,14 @@ pub(super) fn restart(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let is_done = |before: &ComponentStatus, now: &ComponentStatus| {
         now.pid != before.pid && now.state == State::Ready || now.state == State::Finished
     };
-    each(place, args, is_in_all, |component| Request::Restart { component }, is_done, is_stopped)
+    each(
+        place,
+        args,
+        ComponentStatus::is_started_with_all,
+        |component| Request::Restart { component },
+        is_done,
+        is_stopped,
+    )
 }
 
 pub(super) fn stop(place: &Where, args: &Args) -> Result<Exit, Failure> {
@@ -49,7 +56,14 @@ pub(super) fn start(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let is_done = |_: &ComponentStatus, now: &ComponentStatus| {
         matches!(now.state, State::Ready | State::Scheduled | State::Finished)
     };
-    each(place, args, is_in_all, |component| Request::Start { component }, is_done, is_stopped)
+    each(
+        place,
+        args,
+        ComponentStatus::is_started_with_all,
+        |component| Request::Start { component },
+        is_done,
+        is_stopped,
+    )
 }
 
 /// Requests all of them at once, and then waits for one after the other. A failure does not prevent the others.
@@ -96,12 +110,6 @@ fn chosen(
 pub(super) fn members<'a>(snapshot: &'a Snapshot, name: &str) -> Result<Vec<&'a ComponentStatus>, Failure> {
     let members = snapshot.members(name);
     if members.is_empty() { Ok(vec![find_in(snapshot, name)?]) } else { Ok(members) }
-}
-
-/// Whether "all" means it where things are started: what waits for its time on the clock is run only by its own name.
-fn is_in_all(one: &ComponentStatus) -> bool {
-    let waits = matches!(one.state, State::Scheduled | State::Finished | State::Failed);
-    one.state != State::Skipped && !(one.schedule.is_some() && waits)
 }
 
 fn is_stopped(now: &ComponentStatus) -> bool {

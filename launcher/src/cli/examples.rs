@@ -52,6 +52,10 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("retention", &[("retention", "count expired messages"), ("retention --yes", "delete them")]),
     ("migrate", &[("migrate --to mongodb://localhost:27017", "copy the SQLite file there")]),
     ("metrics", &[("metrics", "print all metrics once")]),
+    (
+        "console",
+        &[("console", "print a link that opens it"), ("console --token", "print the token for scripts")],
+    ),
     ("completions", &[("completions bash", "print the script for bash")]),
     ("man", &[("man", "print launcher(1)"), ("man man1", "write all pages into the directory man1")]),
     ("lan", &[("lan peers", "list the people on the network"), ("lan send bob hi", "send bob a message")]),

@@ -1,29 +1,22 @@
 //! `launcher logs`: prints the components' logs in chronological order, and follows them.
 
 use std::collections::VecDeque;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use kit::{Exit, Failure};
 
 use super::completions::ComponentName;
-use super::log_reader::{self, Reader};
 use super::options::Where;
 use super::output::{self, Colour, paint};
 use super::running;
-use super::tail::Follower;
-use super::timestamp;
 use super::verify_logs;
-use crate::supervisor::clock;
-use crate::supervisor::logs::names;
+use crate::log_reader::{Follower, Line, last, poll, since, timed, timestamp};
 
 /// The polling interval when following.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The default number of lines.
 const LINES: usize = 50;
-/// Additional lines that are read to find the time of the first ones.
-const CONTEXT: usize = 50;
 /// The size of a write.
 const BATCH: usize = 64 * 1024;
 
@@ -48,13 +41,6 @@ pub(super) struct Args {
     verify: bool,
 }
 
-/// A line and its time, or that of the line before it.
-struct Line {
-    time: Vec<u8>,
-    log: usize,
-    text: Vec<u8>,
-}
-
 /// Prints the end of the logs, and follows them if requested.
 pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let directory = running::logs(place)?;
@@ -76,22 +62,6 @@ pub(super) fn logs(place: &Where, args: &Args) -> Result<Exit, Failure> {
         open = printer.flush();
     }
     Ok(Exit::Fine)
-}
-
-/// The names of existing logs, without rotated files (`NAME.….log`).
-fn known(directory: &Path) -> Result<Vec<String>, Failure> {
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) => {
-            let what = format!("cannot read the logs in {}: {error}", directory.display());
-            return Err(Failure::new(Exit::Failure, what));
-        }
-    };
-    let files = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut known: Vec<String> =
-        files.filter_map(|file| names::component_of(&file).map(str::to_owned)).collect();
-    known.sort();
-    Ok(known)
 }
 
 /// A component that has said nothing yet has no log, and may get one.
@@ -119,6 +89,14 @@ fn chosen(
     Ok(wanted)
 }
 
+/// The names of existing logs.
+fn known(directory: &Path) -> Result<Vec<String>, Failure> {
+    crate::log_reader::known(directory).map_err(|error| {
+        let what = format!("cannot read the logs in {}: {error}", directory.display());
+        Failure::new(Exit::Failure, what)
+    })
+}
+
 /// Prints the requested part of the existing lines.
 fn begin(
     printer: &mut Printer,
@@ -127,77 +105,34 @@ fn begin(
     args: &Args,
 ) -> Result<Vec<Follower>, Failure> {
     let count = args.lines.or(args.since.is_none().then_some(LINES));
-    let (mut last, mut logs) = match &args.since {
-        Some(since) => since_then(printer, names, directory, since, count)?,
-        None => last_lines(names, directory, count.unwrap_or(LINES))?,
+    let (mut rest, mut logs) = match &args.since {
+        Some(time) => since_then(printer, names, directory, time, count)?,
+        None => {
+            let (lines, logs) = last(names, directory, count.unwrap_or(LINES))?;
+            (lines.into(), logs)
+        }
     };
     if !args.follow {
         // A prompt has no newline; followers print it after a while.
         for (log, follower) in logs.iter_mut().enumerate() {
-            last.extend(timed(log, follower.take_partial().into_iter().collect()));
+            rest.extend(timed(log, follower.take_partial().into_iter().collect()));
         }
     }
-    let surplus = count.map_or(0, |count| last.len().saturating_sub(count));
-    last.iter().skip(surplus).for_each(|line| printer.print(line));
+    let surplus = count.map_or(0, |count| rest.len().saturating_sub(count));
+    rest.iter().skip(surplus).for_each(|line| printer.print(line));
     Ok(logs)
 }
 
-/// At least the last lines of all logs together, and the followers that continue.
-fn last_lines(
-    names: &[String],
-    directory: &Path,
-    count: usize,
-) -> Result<(VecDeque<Line>, Vec<Follower>), Failure> {
-    let mut followers = Vec::new();
-    let mut lines = Vec::new();
-    for name in names {
-        let (last, follower) = log_reader::last(directory, name, count.saturating_add(CONTEXT))?;
-        lines.push(in_written_order(timed(followers.len(), last)));
-        followers.push(follower);
-    }
-    Ok((merged(lines, clock::rfc3339().as_bytes()).into(), followers))
-}
-
-/// If the clock was set back, the lines before that have later times than those after it: they are sorted just before these.
-fn in_written_order(mut lines: Vec<Line>) -> Vec<Line> {
-    for index in (1..lines.len()).rev() {
-        let (before, after) = lines.split_at_mut(index);
-        if let (Some(earlier), Some(later)) = (before.last_mut(), after.first())
-            && earlier.time > later.time
-        {
-            earlier.time.clone_from(&later.time);
-        }
-    }
-    lines
-}
-
-/// All lines in chronological order. Lines with a time in the future were written before the clock was set back, in a log without output
-/// since; they come first.
-fn merged(logs: Vec<Vec<Line>>, now: &[u8]) -> Vec<Line> {
-    let mut lines: Vec<Line> = logs.into_iter().flatten().collect();
-    let is_to_come = |line: &Line| line.time.as_slice() > now;
-    if lines.iter().any(|line| !line.time.is_empty() && !is_to_come(line)) {
-        lines.iter_mut().filter(|line| is_to_come(line)).for_each(|line| line.time.clear());
-    }
-    lines.sort_by(|one, other| one.time.cmp(&other.time));
-    lines
-}
-
-/// The last lines since a time, and the followers that continue; without a count all are printed at once. The logs are merged while
-/// reading, because there may be any number of lines.
+/// The last lines since a time, and the followers that continue; without a count all are printed at once.
 fn since_then(
     printer: &mut Printer,
     names: &[String],
     directory: &Path,
-    since: &str,
+    time: &str,
     count: Option<usize>,
 ) -> Result<(VecDeque<Line>, Vec<Follower>), Failure> {
-    let open = |(log, name): (usize, &String)| Ahead::new(log, Reader::since(directory, name, since)?, since);
-    let mut logs: Vec<Ahead> = names.iter().enumerate().map(open).collect::<io::Result<_>>()?;
     let mut last = VecDeque::new();
-    while let Some(next) = logs.iter_mut().filter(|log| log.next.is_some()).min_by(|a, b| a.time.cmp(&b.time))
-    {
-        let Some(line) = next.take(since)? else { continue };
+    let logs = since(names, directory, time, |line| {
         match count {
             None => printer.print(&line),
             Some(count) => {
@@ -207,68 +142,9 @@ fn since_then(
                 }
             }
         }
-    }
-    Ok((last, logs.into_iter().map(|log| log.reader.into_follower()).collect()))
-}
-
-/// One of several logs being merged: its next line, and that line's time.
-struct Ahead {
-    log: usize,
-    reader: Reader,
-    next: Option<Vec<u8>>,
-    time: Vec<u8>,
-}
-
-impl Ahead {
-    fn new(log: usize, reader: Reader, since: &str) -> io::Result<Self> {
-        let mut ahead = Self { log, reader, next: None, time: Vec::new() };
-        ahead.advance(since)?;
-        Ok(ahead)
-    }
-
-    /// Returns the next line and advances.
-    fn take(&mut self, since: &str) -> io::Result<Option<Line>> {
-        let (log, time) = (self.log, self.time.clone());
-        let line = self.next.take().map(|text| Line { time, log, text });
-        self.advance(since)?;
-        Ok(line)
-    }
-
-    /// Skips lines that are too old. Lines before the first time are not skipped.
-    fn advance(&mut self, since: &str) -> io::Result<()> {
-        self.next = None;
-        while let Some(text) = self.reader.next()? {
-            if let Some(time) = timestamp::leading(&text) {
-                self.time = time.to_vec();
-            }
-            if self.time.is_empty() || self.time.as_slice() >= since.as_bytes() {
-                self.next = Some(text);
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A line without a time has that of the line before it; the first ones have that of the line after them.
-fn timed(log: usize, lines: Vec<Vec<u8>>) -> Vec<Line> {
-    let mut last = lines.iter().find_map(|line| timestamp::leading(line)).unwrap_or_default().to_vec();
-    let with_time = |text: Vec<u8>| {
-        if let Some(time) = timestamp::leading(&text) {
-            last = time.to_vec();
-        }
-        Line { time: last.clone(), log, text }
-    };
-    lines.into_iter().map(with_time).collect()
-}
-
-fn poll(logs: &mut [Follower]) -> io::Result<Vec<Line>> {
-    let mut lines = Vec::new();
-    for (index, log) in logs.iter_mut().enumerate() {
-        lines.extend(timed(index, log.poll()?));
-    }
-    lines.sort_by(|one, other| one.time.cmp(&other.time));
-    Ok(lines)
+        true
+    })?;
+    Ok((last, logs))
 }
 
 /// A component started for the first time creates a new log.
@@ -329,23 +205,6 @@ impl Printer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_from_before_the_clock_was_set_back_are_not_the_last_ones() {
-        let line = |log, text: &str| timed(log, vec![text.as_bytes().to_vec()]).remove(0);
-        let set_back = vec![line(0, "2026-11-21T12:00:00Z old"), line(0, "2026-11-21T10:00:00Z new")];
-        let silent = vec![line(1, "2026-11-21T12:30:00Z silent")];
-        let steady = vec![line(2, "2026-11-21T09:59:00Z steady")];
-        let texts = |logs| -> Vec<String> {
-            let lines: Vec<Line> = merged(logs, b"2026-11-21T10:01:00Z");
-            lines
-                .iter()
-                .map(|line| String::from_utf8_lossy(&line.text).split(' ').next_back().unwrap().to_owned())
-                .collect()
-        };
-        let logs = vec![in_written_order(set_back), in_written_order(silent), in_written_order(steady)];
-        assert_eq!(texts(logs), ["silent", "steady", "old", "new"]);
-    }
 
     #[test]
     fn logs_are_merged_by_time_and_begin_where_they_should() {

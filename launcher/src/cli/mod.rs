@@ -22,7 +22,6 @@ mod identity;
 mod import;
 mod lan;
 mod launcher_log;
-mod log_reader;
 mod logs;
 mod man;
 mod metrics;
@@ -44,8 +43,6 @@ pub(crate) mod sample;
 mod shim;
 mod status;
 mod table;
-mod tail;
-mod timestamp;
 mod token;
 mod top;
 mod trace;
@@ -55,6 +52,7 @@ mod users;
 mod verify_logs;
 mod waiting;
 mod watch;
+mod web_console;
 mod why;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -123,6 +121,8 @@ enum Command {
     Migrate(With<migrate::Args>),
     /// Print the launcher's metrics (Prometheus format)
     Metrics(With<Nothing>),
+    /// Print a link that opens the launcher's page in a browser
+    Console(With<web_console::Args>),
     /// Print a shell completion script
     Completions(completions::Args),
     /// Print the manual page, or write the pages of all commands
@@ -210,6 +210,7 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
         Some(Command::History(it)) => history::history(&place.then(it.place), it.args),
         Some(Command::Migrate(it)) => migrate::migrate(&place.then(it.place), &it.args),
         Some(Command::Metrics(it)) => metrics::metrics(&place.then(it.place)),
+        Some(Command::Console(it)) => web_console::console(&place.then(it.place), &it.args),
         Some(Command::Completions(it)) => completions::completions(definition(), &it),
         Some(Command::Man(it)) => man::man(definition(), &it),
         Some(Command::Lan(it)) => lan::lan(place.then(it.place), it.args),

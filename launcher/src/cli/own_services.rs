@@ -1,4 +1,4 @@
-//! What the launcher does for itself besides supervising: the limits of its log, its metrics, and watching the configuration files. A
+//! What the launcher does for itself besides supervising: the limits of its log, its metrics, its console, and watching the configuration files. A
 //! reload changes all of it.
 
 use std::net::SocketAddr;
@@ -13,9 +13,11 @@ use crate::alerts::AlertSettings;
 use crate::catalog;
 use crate::config::Loaded;
 use crate::config::watch::{Watch, watch};
+use crate::console::{ConsoleServer, Setting};
 use crate::metrics::server::MetricsServer;
+use crate::recorder::Audience;
 use crate::supervisor::logs::launcher_log::Limits;
-use crate::supervisor::{Consent, LauncherSpec, Plan};
+use crate::supervisor::{Consent, ConsoleSpec, LauncherSpec, Plan};
 
 /// The running services; they stop when dropped.
 pub(super) struct OwnServices {
@@ -26,6 +28,8 @@ pub(super) struct OwnServices {
     plans: mpsc::Sender<Plan>,
     limits: Limits,
     metrics: Option<(SocketAddr, MetricsServer)>,
+    console: Option<(ConsoleSpec, ConsoleServer)>,
+    audience: Audience,
     watch: Option<Watch>,
     alerts: AlertSettings,
 }
@@ -38,6 +42,7 @@ impl OwnServices {
         plans: mpsc::Sender<Plan>,
         limits: Limits,
         alerts: AlertSettings,
+        audience: Audience,
     ) -> Result<Self, Failure> {
         let mut own_services = Self {
             data: loaded.directories.data.clone(),
@@ -46,11 +51,15 @@ impl OwnServices {
             plans,
             limits,
             metrics: None,
+            console: None,
+            audience,
             watch: None,
             alerts,
         };
-        let LauncherSpec { metrics, watch, alerts: _ } = catalog::launcher(&loaded.settings.launcher);
+        let LauncherSpec { metrics, console, watch, alerts: _ } =
+            catalog::launcher(&loaded.settings.launcher);
         own_services.serve(metrics)?;
+        own_services.open(console.as_ref())?;
         own_services.set_watch(watch);
         Ok(own_services)
     }
@@ -61,6 +70,9 @@ impl OwnServices {
         self.limits.set(plan.log_policy);
         if let Err(failure) = self.serve(plan.launcher.metrics) {
             tracing::error!("cannot serve the launcher's metrics: {failure}");
+        }
+        if let Err(failure) = self.open(plan.launcher.console.as_ref()) {
+            tracing::error!("cannot serve the console: {failure}");
         }
         let files = self.planner.watched();
         if files != self.files {
@@ -83,6 +95,33 @@ impl OwnServices {
             Some(address) => Some((address, MetricsServer::start(address, self.data.clone())?)),
             None => None,
         };
+        Ok(())
+    }
+
+    /// Serves the console where it is wanted.
+    fn open(&mut self, wanted: Option<&ConsoleSpec>) -> Result<(), Failure> {
+        let (there, wanted_at) =
+            (self.console.as_ref().map(|(spec, _)| &spec.listen), wanted.map(|it| &it.listen));
+        if there == wanted_at {
+            if let (Some((spec, server)), Some(wanted)) = (&mut self.console, wanted) {
+                server.set_read_only(wanted.read_only);
+                spec.clone_from(wanted);
+            }
+            return Ok(());
+        }
+        if let Some((_, old)) = self.console.take() {
+            // Its subscribers may take a while to be told, and nobody is to wait for that.
+            std::thread::Builder::new().spawn(move || drop(old))?;
+        }
+        if let Some(spec) = wanted {
+            let planner = Arc::clone(&self.planner);
+            let setting = Setting {
+                data: self.data.clone(),
+                load: Arc::new(move || planner.look()),
+                audience: self.audience.clone(),
+            };
+            self.console = Some((spec.clone(), ConsoleServer::start(spec, setting)?));
+        }
         Ok(())
     }
 

@@ -95,6 +95,11 @@ impl Planner {
         }
     }
 
+    /// The configuration as it is now, for whoever only looks at it.
+    pub(super) fn look(&self) -> Result<Loaded, String> {
+        config::load(&self.request, &self.environment).map_err(|mistakes| mistakes.to_string())
+    }
+
     /// The configuration read last has been applied.
     pub(super) fn is_in_force(&self) {
         let mut state = lock(&self.state);

@@ -51,6 +51,7 @@ pub(crate) fn snapshot() -> Snapshot {
         }],
         groups: [].into(),
         awaited: Vec::new(),
+        console: None,
         load: Some(Load { memory_bytes: 7_000_000, ..load }),
     }
 }
@@ -67,6 +68,7 @@ pub(crate) fn component(name: &str, state: State) -> ComponentStatus {
         uptime_s: None,
         last_error: None,
         reason: None,
+        needs: Vec::new(),
         waits_for: Vec::new(),
         next_try_ms: None,
         status_text: None,

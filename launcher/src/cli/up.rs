@@ -16,7 +16,7 @@ use crate::alerts::Alerts;
 use crate::catalog;
 use crate::config::{self, Environment, Loaded, Mistakes};
 use crate::preflight::{directories, mongodb, ports};
-use crate::recorder::Recorder;
+use crate::recorder::{self, Recorder};
 use crate::supervisor::logs::launcher_log::Limits;
 use crate::supervisor::{self, DataLock, Hooks, Outcome};
 
@@ -124,12 +124,14 @@ fn run(
         let refusing = Arc::clone(&planner);
         let (plans, new_plans) = mpsc::channel(WAITING_PLANS);
         let (alerts, settings, alerted) = Alerts::start(plan.launcher.alerts.clone(), around);
-        let mut own_services = OwnServices::start(loaded, &planner, plans, limits.clone(), settings)?;
+        let audience = recorder::audience();
+        let mut own_services =
+            OwnServices::start(loaded, &planner, plans, limits.clone(), settings, audience.clone())?;
         let names = plan.components.iter().map(|spec| spec.name.as_str());
         let foreground = switches.foreground_logs.then(|| Foreground::start(names)).transpose()?;
         let voice = foreground.as_ref().map_or_else(Voice::plain, Foreground::voice);
         let console = Console::start(usage_hints(loaded, false), voice)?;
-        let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, limits)?;
+        let (recorder, observer) = Recorder::start(&plan.logs, plan.run_id, limits, audience)?;
         let hooks = Hooks {
             observers: vec![observer, alerted],
             progress: Some(console.progress()),
@@ -167,6 +169,11 @@ async fn preflight(loaded: &Loaded) -> Result<(), Failure> {
 
 fn usage_hints(loaded: &Loaded, is_background: bool) -> Vec<String> {
     let mut entries: Vec<(&str, String)> = catalog::usage_hints(loaded);
+    if let Some(console) = &loaded.settings.launcher.console_listen {
+        let address = console.tcp().map(|address| format!("http://{}", kit::listen::reachable(address)));
+        let address = address.unwrap_or_else(|| console.to_string());
+        entries.push(("console", format!("{address}   log in with: launcher console")));
+    }
     entries.push(("logs", format!("{}   or: launcher logs -f", loaded.directories.logs.display())));
     entries.push(("status", "launcher status".to_owned()));
     entries

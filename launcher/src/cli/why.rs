@@ -8,7 +8,9 @@ use super::control::members;
 use super::options::Where;
 use super::overview::{megabytes, percent};
 use super::report::milliseconds;
-use super::{output, report, tail};
+use super::{output, report};
+use crate::explanation::{self, Cause};
+use crate::log_reader::tail;
 use crate::recorder::crash;
 use crate::supervisor::Snapshot;
 use crate::supervisor::load::Meter;
@@ -126,30 +128,26 @@ fn facts(snapshot: &Snapshot, component: &ComponentStatus) -> Vec<String> {
 
 /// What the component waits for, and what that waits for, down to the cause; each once.
 fn causes<'a>(snapshot: &'a Snapshot, component: &'a ComponentStatus) -> Vec<(&'a str, String)> {
-    let mut causes: Vec<(&str, String)> = Vec::new();
-    let mut open: Vec<&str> = component.waits_for.iter().rev().map(String::as_str).collect();
-    while let Some(name) = open.pop() {
-        if causes.iter().any(|(known, _)| *known == name) {
-            continue;
-        }
-        if let Some(needed) = snapshot.component(name) {
-            open.extend(needed.waits_for.iter().rev().map(String::as_str));
+    explanation::causes(snapshot, component).into_iter().map(told).collect()
+}
+
+fn told(cause: Cause<'_>) -> (&str, String) {
+    match cause {
+        Cause::Component(needed) => {
             let remark = report::remark(needed);
             let separator = if remark.is_empty() { "" } else { ", " };
-            causes.push((name, format!("{}{separator}{remark}", needed.state)));
-        } else if let Some(needed) = snapshot.dependencies.iter().find(|needed| needed.name == name) {
-            causes.push((
-                name,
-                match (needed.state, &needed.reason) {
-                    (DependencyState::Degraded, Some(reason)) => format!("{reason}, since {}", needed.since),
-                    (DependencyState::Unknown | DependencyState::Ok | DependencyState::Degraded, _) => {
-                        "has not answered yet".to_owned()
-                    }
-                },
-            ));
+            (&needed.name, format!("{}{separator}{remark}", needed.state))
         }
+        Cause::Dependency(needed) => (
+            &needed.name,
+            match (needed.state, &needed.reason) {
+                (DependencyState::Degraded, Some(reason)) => format!("{reason}, since {}", needed.since),
+                (DependencyState::Unknown | DependencyState::Ok | DependencyState::Degraded, _) => {
+                    "has not answered yet".to_owned()
+                }
+            },
+        ),
     }
-    causes
 }
 
 fn next_try(component: &ComponentStatus) -> Option<String> {

@@ -6,6 +6,7 @@ use protocol::sanitise;
 use serde_json::Value;
 
 use super::nearest::nearest;
+use crate::supervisor::NoConsoleAddress;
 
 /// The maximum number of characters shown of a value.
 const SHOWN: usize = 80;
@@ -116,6 +117,7 @@ fn by_reason(reason: &str) -> Option<String> {
     }
     let known = match reason.split(" at line ").next()? {
         "invalid socket address syntax" => ADDRESS,
+        text if text == NoConsoleAddress.to_string() => text,
         "invalid IP address syntax" => "an IP address, such as 127.0.0.1",
         _ => "",
     };

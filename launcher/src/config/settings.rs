@@ -8,7 +8,7 @@ use kit::Secret;
 use serde::{Deserialize, Serialize};
 
 use super::components::ComponentConfig;
-use crate::supervisor::LogFormat;
+use crate::supervisor::{ConsoleAddress, LogFormat};
 
 /// All settings. Missing sections have their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,6 +60,10 @@ pub struct LauncherConfig {
     pub webhook_token: Option<Secret>,
     /// Names that stand for several components.
     pub groups: BTreeMap<String, Vec<String>>,
+    /// Where the console listens.
+    pub console_listen: Option<ConsoleAddress>,
+    /// Whether the console only shows, and changes nothing.
+    pub console_read_only: bool,
 }
 
 impl Default for LauncherConfig {
@@ -73,6 +77,8 @@ impl Default for LauncherConfig {
             webhook: None,
             webhook_token: None,
             groups: BTreeMap::new(),
+            console_listen: None,
+            console_read_only: false,
         }
     }
 }

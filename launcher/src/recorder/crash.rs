@@ -26,7 +26,7 @@ const ANSWERS: usize = 20;
 const MAX_REPORT: u64 = 8 << 20;
 
 /// A crash report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Report {
     /// Its id, which is also the name of its file.
     pub id: String,
@@ -66,7 +66,7 @@ pub struct Report {
 }
 
 /// The resources that a process used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Usage {
     /// CPU time in user mode.
     pub user_ms: u64,
@@ -77,7 +77,7 @@ pub struct Usage {
 }
 
 /// A probe result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Answer {
     /// The time of the result.
     pub at: String,

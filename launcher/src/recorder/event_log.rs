@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::audience::Audience;
 use super::rotator::SizeRotator;
 use crate::supervisor::clock;
 use crate::supervisor::events::{
@@ -17,7 +18,7 @@ use crate::supervisor::events::{
 };
 use crate::supervisor::logs::launcher_log::Limits;
 
-pub(super) const FILE: &str = "events.jsonl";
+pub(crate) const FILE: &str = "events.jsonl";
 
 /// A line of the file.
 #[derive(Debug, Serialize)]
@@ -87,14 +88,15 @@ struct End {
 pub(super) struct EventLog {
     file: SizeRotator,
     run: Uuid,
+    audience: Audience,
     /// Whether the last result of each probe was good; a repeated result is no event.
     answers: BTreeMap<(String, ProbeKind), (u64, bool)>,
 }
 
 impl EventLog {
-    pub(super) fn open(logs: &Path, run: Uuid, limits: Limits) -> io::Result<Self> {
+    pub(super) fn open(logs: &Path, run: Uuid, limits: Limits, audience: Audience) -> io::Result<Self> {
         let file = SizeRotator::open(logs.join(FILE), limits)?;
-        Ok(Self { file, run, answers: BTreeMap::new() })
+        Ok(Self { file, run, audience, answers: BTreeMap::new() })
     }
 
     pub(super) fn began(&mut self) {
@@ -157,9 +159,13 @@ impl EventLog {
     }
 
     fn line(&mut self, line: &Line<'_>) {
-        let mut bytes = serde_json::to_vec(line).expect("a line can be written as JSON");
-        bytes.push(b'\n');
-        if let Err(error) = self.file.write_all(&bytes) {
+        let mut text = serde_json::to_string(line).expect("a line can be written as JSON");
+        if self.audience.receiver_count() > 0 {
+            // Who listened may have left.
+            let _ = self.audience.send(text.as_str().into());
+        }
+        text.push('\n');
+        if let Err(error) = self.file.write_all(text.as_bytes()) {
             tracing::warn!(%error, "cannot write to events.jsonl");
         }
         let lost = self.file.take_lost();

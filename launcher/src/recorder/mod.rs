@@ -4,8 +4,9 @@
 //! line ([`event_log`]), and remembers what the next crash report needs ([`crash`]). If the queue is full, as when the disk hangs,
 //! observations are counted, and the count is written as soon as possible.
 
+mod audience;
 pub mod crash;
-mod event_log;
+pub(crate) mod event_log;
 mod rotator;
 
 use std::io;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 use crate::supervisor::events::{self, Observations, Observer};
 use crate::supervisor::logs::launcher_log::Limits;
 
+pub(crate) use audience::{Audience, audience};
 use crash::CrashContext;
 use event_log::EventLog;
 
@@ -34,12 +36,17 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts recording into a directory, within the limits of one log.
+    /// Starts recording into a directory, within the limits of one log; the audience hears each line, too.
     ///
     /// # Errors
     /// If the directory cannot be written to, or no thread can be created.
-    pub(crate) fn start(logs: &Path, run_id: Uuid, limits: Limits) -> io::Result<(Self, Observer)> {
-        let mut event_log = EventLog::open(logs, run_id, limits)?;
+    pub(crate) fn start(
+        logs: &Path,
+        run_id: Uuid,
+        limits: Limits,
+        audience: Audience,
+    ) -> io::Result<(Self, Observer)> {
+        let mut event_log = EventLog::open(logs, run_id, limits, audience)?;
         let crash_context = CrashContext::new(logs, run_id);
         let (observer, observations) = events::channel(WAITING);
         let (finished, done) = sync_channel(1);

@@ -60,7 +60,8 @@ fn probed(result: Result<(), &str>) -> Observation {
 
 /// Records these observations, and returns the lines of the file.
 fn recorded(logs: &Path, observations: Vec<Observation>) -> Vec<Value> {
-    let (recorder, observer) = Recorder::start(logs, Uuid::nil(), Limits::new(LogPolicy::default())).unwrap();
+    let (recorder, observer) =
+        Recorder::start(logs, Uuid::nil(), Limits::new(LogPolicy::default()), audience()).unwrap();
     observations.into_iter().for_each(|observation| observer.tell(observation));
     drop(observer);
     recorder.finish();

@@ -94,7 +94,9 @@ pub struct Probed {
 }
 
 /// The kind of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeKind {
     /// Whether the component is ready. A failure restarts nothing.

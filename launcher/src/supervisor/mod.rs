@@ -10,6 +10,7 @@
 mod cgroup;
 mod children;
 pub(crate) mod clock;
+mod console_spec;
 pub mod control;
 mod driver;
 pub mod events;
@@ -42,6 +43,7 @@ pub(crate) use driver::program::run as run_program;
 pub use cgroup::{
     controllers as control_group_controllers, join as join_control_group, place as control_group_place,
 };
+pub use console_spec::{ConsoleAddress, ConsoleSpec, NoConsoleAddress};
 pub use graph::PlanError;
 pub use hooks::{Consent, Hooks, Progress, Reloader};
 pub use limits::{Limits, limit as set_limits};
@@ -50,6 +52,7 @@ pub use logs::tap::{Heard, Hearer, Lines, Tap, tap};
 pub use oom::Oom;
 pub use outcome::{EndedBy, Outcome};
 pub use schedule::{Schedule, ScheduleError};
+pub(crate) use short_path::ShortPath;
 pub use spec::{
     AlertSpec, Call, ComponentKind, ComponentSpec, Dependents, EndsAll, External, Launch, LauncherSpec,
     Listen, LogFormat, LogPolicy, Overlap, PendingProbe, Plan, Probe, ProbeMethod, ProbeResult, ProbeSpec,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::exit::ProcessExit;
 
 /// What is known about kills for lack of memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Oom {
     /// Nothing.

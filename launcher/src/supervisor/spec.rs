@@ -13,6 +13,7 @@ use kit::Secret;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::console_spec::ConsoleSpec;
 use super::limits::Limits;
 use super::schedule::Schedule;
 
@@ -53,6 +54,8 @@ pub struct Plan {
 pub struct LauncherSpec {
     /// Address of its own metrics.
     pub metrics: Option<SocketAddr>,
+    /// The console, if there is one.
+    pub console: Option<ConsoleSpec>,
     /// Whether to watch the configuration.
     pub watch: bool,
     /// Who is notified of the components' events.

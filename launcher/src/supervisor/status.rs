@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The resource usage of a component's processes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// The number of processes.
     pub processes: u32,
@@ -21,7 +22,7 @@ pub struct Load {
 }
 
 /// The state of everything at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// Identifies this run of the launcher.
     pub run_id: Uuid,
@@ -33,6 +34,7 @@ pub struct Snapshot {
     pub stopping: bool,
     /// The directory of the logs.
     #[serde(default, with = "super::path")]
+    #[schemars(with = "String")]
     pub logs: PathBuf,
     /// The components in start order.
     pub components: Vec<ComponentStatus>,
@@ -44,6 +46,9 @@ pub struct Snapshot {
     /// Who is being stopped.
     #[serde(default)]
     pub awaited: Vec<Awaited>,
+    /// Address of its console, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<String>,
     /// The launcher's own resource usage, if measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
@@ -76,7 +81,7 @@ impl Snapshot {
 }
 
 /// The state of one component.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentStatus {
     /// Its name.
     pub name: String,
@@ -96,6 +101,9 @@ pub struct ComponentStatus {
     pub last_error: Option<String>,
     /// The reason of a state other than ready: what it waits for, when it is restarted, why it was skipped or has failed.
     pub reason: Option<String>,
+    /// The components and dependencies that it needs.
+    #[serde(default)]
+    pub needs: Vec<String>,
     /// The components and dependencies that it waits for.
     #[serde(default)]
     pub waits_for: Vec<String>,
@@ -130,7 +138,7 @@ pub struct ComponentStatus {
 }
 
 /// When a component runs by the clock. Times are RFC 3339, in UTC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduleStatus {
     /// The schedule as it is configured.
     pub expression: String,
@@ -148,7 +156,7 @@ pub struct ScheduleStatus {
 }
 
 /// A run by the clock, or by the operator's wish.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunStatus {
     /// When it began.
     pub started_at: String,
@@ -159,7 +167,7 @@ pub struct RunStatus {
 }
 
 /// One of a component's limits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LimitStatus {
     /// Of what.
     pub what: String,
@@ -173,7 +181,7 @@ pub struct LimitStatus {
 }
 
 /// How a limit is enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitedBy {
     /// By the control group, for all processes together.
@@ -198,7 +206,7 @@ impl fmt::Display for LimitStatus {
 }
 
 /// The results of a component's liveness probe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LivenessStatus {
     /// A remark on a successful result, such as that the store rejects messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -217,6 +225,13 @@ pub struct LivenessStatus {
 }
 
 impl ComponentStatus {
+    /// Whether `all` means it where things are started: what waits for its time on the clock is run only by its own name.
+    #[must_use]
+    pub fn is_started_with_all(&self) -> bool {
+        let waits = matches!(self.state, State::Scheduled | State::Finished | State::Failed);
+        self.state != State::Skipped && !(self.schedule.is_some() && waits)
+    }
+
     /// Whether the overall state can be healthy with this one.
     #[must_use]
     pub fn is_fine(&self) -> bool {
@@ -232,7 +247,7 @@ fn yes() -> bool {
 }
 
 /// A process that a stop waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Awaited {
     /// Name of the component.
     pub name: String,
@@ -248,7 +263,7 @@ pub struct Awaited {
 }
 
 /// What is missing in a log: lines that could not be written, and those that others removed by deleting or truncating its file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Dropped {
     /// Lines.
     pub dropped_lines: u64,
@@ -257,7 +272,7 @@ pub struct Dropped {
 }
 
 /// The states of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// A dependency is not ready.
@@ -307,7 +322,7 @@ impl fmt::Display for State {
 }
 
 /// The state of an external dependency.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DependencyStatus {
     /// Its name.
     pub name: String,
@@ -320,7 +335,7 @@ pub struct DependencyStatus {
 }
 
 /// Whether a dependency is available.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DependencyState {
     /// Not checked yet.

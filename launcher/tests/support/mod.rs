@@ -257,6 +257,13 @@ impl Launcher {
         child.wait().unwrap()
     }
 
+    /// How it ended, if it has ended by itself.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        let status = self.child.as_mut()?.try_wait().unwrap()?;
+        self.child = None;
+        Some(status)
+    }
+
     /// Restarts it in the same directory.
     pub fn start_again(&mut self) {
         self.child = Some(self.home.spawn());

@@ -67,6 +67,12 @@ impl Page {
         })
     }
 
+    /// Whether a path is that of one of the files.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.find(path).is_some()
+    }
+
     /// The response to a request for one of the files; 404 for any other.
     #[must_use]
     pub fn answer(&self, request: &Request) -> Response {
@@ -210,6 +216,7 @@ mod tests {
         ] {
             assert_eq!(get(page, path).0, StatusCode::NOT_FOUND, "{path}");
         }
+        assert!(AT_ROOT.has("/") && AT_ROOT.has("/a/b.js") && !AT_ROOT.has("/b.js"));
         assert_eq!(AT_ROOT.paths().collect::<Vec<_>>(), ["/", "/a/b.js"]);
         assert_eq!(BELOW.paths().collect::<Vec<_>>(), ["/docs", "/docs/docs.css"]);
         let post = AT_ROOT.answer(&request(&Method::POST, "/", &[]));

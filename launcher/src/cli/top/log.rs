@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::cli::{output, tail};
+use crate::cli::output;
+use crate::log_reader::tail;
 
 /// Lines that can be scrolled through; `launcher logs` has the rest.
 const LINES: usize = 500;

@@ -65,7 +65,7 @@ pub enum Response {
 }
 
 /// The effect of a new plan on the components, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReloadSummary {
     /// Unchanged.
     pub kept: Vec<String>,

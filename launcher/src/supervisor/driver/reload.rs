@@ -93,6 +93,7 @@ impl Driver {
             in_force(&plan);
         }
         self.plan.log_policy = plan.log_policy;
+        self.plan.launcher = plan.launcher;
         self.plan.secrets = plan.secrets;
         self.plan.settings = plan.settings;
         self.plan.groups = plan.groups;

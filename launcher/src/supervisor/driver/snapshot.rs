@@ -20,6 +20,7 @@ impl Driver {
             dependencies: self.dependencies.status(),
             groups: self.plan.groups.clone(),
             awaited: self.awaited(),
+            console: self.plan.launcher.console.as_ref().map(|console| console.listen.to_string()),
             load: None,
         }
     }
@@ -48,6 +49,7 @@ impl Driver {
             uptime_s: uptime,
             last_error: component.last_error.clone(),
             reason: self.machine.reason(component, now),
+            needs: component.spec.needs.clone(),
             waits_for: self.machine.unmet(component).cloned().collect(),
             next_try_ms: next_try(component, now).map(milliseconds),
             status_text: component.status_text.clone(),

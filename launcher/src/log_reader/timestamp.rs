@@ -12,7 +12,7 @@ const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd";
 const JSON: &[u8] = b"{\"time\":\"";
 
 /// The RFC 3339 time in UTC at the start of a line, or of the JSON object in it. Fractions of any length sort correctly as text.
-pub(super) fn leading(line: &[u8]) -> Option<&[u8]> {
+pub(crate) fn leading(line: &[u8]) -> Option<&[u8]> {
     let (line, end) = line.strip_prefix(JSON).map_or((line, b' '), |rest| (rest, b'"'));
     let end = line.iter().take(40).position(|byte| *byte == end).unwrap_or(line.len().min(40));
     let word = &line[..end];
@@ -25,7 +25,7 @@ pub(super) fn leading(line: &[u8]) -> Option<&[u8]> {
 ///
 /// # Errors
 /// The accepted forms.
-pub(super) fn since(text: &str) -> Result<String, String> {
+pub(crate) fn since(text: &str) -> Result<String, String> {
     let ago = kit::duration::parse(text).ok().and_then(|ago| SystemTime::now().checked_sub(ago));
     let as_time = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
     let named = || {

@@ -13,13 +13,13 @@ const BLOCK: u64 = 64 * 1024;
 /// The maximum size of the end that is kept, however few lines it contains.
 const MAX_END: u64 = 16 << 20;
 /// Longer lines are shown in parts.
-pub(super) const MAX_LINE: usize = 1 << 20;
+pub(crate) const MAX_LINE: usize = 1 << 20;
 
 /// A line without a newline that has not grown for this many polls, about a second, is shown: it may be a prompt.
 const MAX_IDLE_POLLS: u32 = 50;
 
 /// The last lines of a file, without their newlines, and an incomplete line at the end. A missing file has none.
-pub(super) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> {
+pub(crate) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> {
     match File::open(path) {
         Ok(mut file) => {
             let (mut lines, partial) = ends(end_of(&mut file, count)?, count);
@@ -36,7 +36,7 @@ pub(super) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> 
 
 /// Follows a log.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(crate) struct Follower {
     directory: PathBuf,
     component: String,
     path: PathBuf,
@@ -51,7 +51,7 @@ pub(super) struct Follower {
 
 impl Follower {
     /// The last lines of the current file, and the follower that continues after them.
-    pub(super) fn open(directory: &Path, component: &str, count: usize) -> io::Result<(Vec<Vec<u8>>, Self)> {
+    pub(crate) fn open(directory: &Path, component: &str, count: usize) -> io::Result<(Vec<Vec<u8>>, Self)> {
         let mut follower = Self::begin(directory, component)?;
         let Some(file) = &mut follower.file else { return Ok((Vec::new(), follower)) };
         let (lines, partial) = ends(end_of(file, count)?, count);
@@ -60,14 +60,14 @@ impl Follower {
     }
 
     /// A follower that starts where the returned file is; the two share its position.
-    pub(super) fn from_start(directory: &Path, component: &str) -> io::Result<(Self, Option<File>)> {
+    pub(crate) fn from_start(directory: &Path, component: &str) -> io::Result<(Self, Option<File>)> {
         let follower = Self::begin(directory, component)?;
         let file = follower.file.as_ref().map(File::try_clone).transpose()?;
         Ok((follower, file))
     }
 
     /// A follower of a log that does not exist yet.
-    pub(super) fn awaiting(directory: &Path, component: &str) -> io::Result<Self> {
+    pub(crate) fn awaiting(directory: &Path, component: &str) -> io::Result<Self> {
         let path = directory.join(names::live(component));
         let (directory, component) = (directory.to_owned(), component.to_owned());
         let mut follower =
@@ -77,28 +77,28 @@ impl Follower {
     }
 
     /// Sets the part of the next line that was already read.
-    pub(super) fn begin_with(&mut self, partial: Vec<u8>) {
+    pub(crate) fn begin_with(&mut self, partial: Vec<u8>) {
         self.partial = partial;
     }
 
     /// The component whose log it is.
-    pub(super) fn component(&self) -> &str {
+    pub(crate) fn component(&self) -> &str {
         &self.component
     }
 
     /// The number of the last file that was rotated before the one being followed.
-    pub(super) fn seen(&self) -> u64 {
+    pub(crate) fn seen(&self) -> u64 {
         self.seen
     }
 
     /// The incomplete line, if any.
-    pub(super) fn take_partial(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn take_partial(&mut self) -> Option<Vec<u8>> {
         (!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial))
     }
 
     /// New lines, including one that stays without a newline, whose rest is then a line of its own. After a rotation the old file is read
     /// to its end first, then files that were created and rotated meanwhile.
-    pub(super) fn poll(&mut self) -> io::Result<Vec<Vec<u8>>> {
+    pub(crate) fn poll(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let (mut lines, before) = (Vec::new(), self.partial.len());
         self.drain(&mut lines)?;
         let rests = lines.is_empty() && self.partial.len() == before;

@@ -1,0 +1,169 @@
+//! What the API answers.
+
+use serde_json::Value;
+
+use crate::support::{kill, wait_for};
+use crate::{Console, curl, home, printed};
+
+#[test]
+fn everything_that_the_command_line_shows_is_answered() {
+    let console = Console::start("");
+    let status = console.json("/api/v1/status");
+    assert_eq!(status["healthy"], true);
+    assert!(status["load"]["memory_bytes"].as_u64().unwrap() > 100_000, "{status}");
+    let listener = console.component("listener");
+    assert_eq!((&listener["state"], &listener["needs"][0]), (&"ready".into(), &"talker".into()));
+    assert_eq!(console.json("/api/v1/session")["read_only"], false);
+    let why = console.json("/api/v1/components/listener");
+    assert_eq!((&why["component"]["name"], &why["causes"]), (&"listener".into(), &Value::Array(vec![])));
+    assert_eq!(console.get("/api/v1/components/nobody").status, 404);
+    assert!(console.get("/api/v1/metrics").body.contains("launcher_component_ready{component=\"talker\"} 1"));
+    let doctor = console.json("/api/v1/doctor");
+    assert!(doctor["findings"].as_array().unwrap().len() > 8, "{doctor}");
+    assert_eq!(console.json("/api/v1/logs/verify")["intact"], true);
+    let plan = console.json("/api/v1/reload");
+    assert_eq!((plan["kept"].as_array().unwrap().len(), &plan["restarted"]), (8, &Value::Array(vec![])));
+    let document: Value =
+        serde_json::from_str(&curl(&[&format!("http://{}/api/v1/openapi.json", console.address)])).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/logs"]["get"]["parameters"].as_array().unwrap().len() >= 4);
+}
+
+#[test]
+fn logs_are_read_searched_and_bounded() {
+    let console = Console::start("");
+    wait_for("some lines", || {
+        (console.json("/api/v1/logs?component=talker")["lines"].as_array()?.len() > 3).then_some(())
+    });
+    let lines = |query: &str| -> Vec<Value> {
+        console.json(&format!("/api/v1/logs?{query}"))["lines"].as_array().unwrap().clone()
+    };
+    assert_eq!(lines("component=talker&lines=2").len(), 2);
+    assert!(lines("component=talker&search=TICK&since=1h").iter().all(|line| line["text"] == "tick"));
+    assert_eq!(lines("search=no%20such%20text"), [] as [Value; 0]);
+    assert!(lines("component=talker,launcher&lines=5000").iter().any(|line| line["component"] == "launcher"));
+    // One that has said nothing has no log, and is no mistake.
+    assert_eq!(lines("component=listener"), [] as [Value; 0]);
+    for (query, status, says) in [
+        ("component=nobody", 404, "no log of 'nobody'"),
+        ("lines=many", 422, "not a whole number"),
+        ("since=yesterday", 422, "10m"),
+        ("color=red", 422, "unknown parameter 'color'; available: component, lines, since, search"),
+    ] {
+        let answer = console.get(&format!("/api/v1/logs?{query}"));
+        assert_eq!(answer.status, status, "{query}: {}", answer.body);
+        assert!(answer.body.contains(says), "{query}: {}", answer.body);
+        assert!(answer.head.contains("application/problem+json"), "{}", answer.head);
+    }
+}
+
+#[test]
+fn components_are_stopped_started_and_restarted_several_at_once() {
+    let console = Console::start("");
+    let answer = console.post("/api/v1/stop", r#"{"components": ["listener", "talker"]}"#);
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    wait_for("the stop", || (console.component("talker")["state"] == "stopped").then_some(()));
+    assert_eq!(console.json("/api/v1/status")["healthy"], false);
+    assert_eq!(console.post("/api/v1/start", r#"{"components": ["all"]}"#).status, 202);
+    wait_for("the start", || (console.json("/api/v1/status")["healthy"] == true).then_some(()));
+    let pid = console.component("talker")["pid"].clone();
+    assert_eq!(console.post("/api/v1/restart", r#"{"components": ["talker"]}"#).status, 202);
+    wait_for("the restart", || {
+        let talker = console.component("talker");
+        (talker["state"] == "ready" && talker["pid"] != pid).then_some(())
+    });
+    for (path, body, status, says) in [
+        ("stop", r#"{"components": ["talker", "nobody"]}"#, 404, "unknown component 'nobody'"),
+        ("stop", r#"{"components": []}"#, 422, "at least one"),
+        ("stop", r#"{"component": "talker"}"#, 422, "unknown field"),
+        ("stop", "", 422, "components"),
+        ("stop", "{", 422, "EOF"),
+        ("restart", r#"{"components": ["openai-bot"]}"#, 409, "openai-bot: "),
+        ("frobnicate", "{}", 404, "openapi.json"),
+    ] {
+        let answer = console.post(&format!("/api/v1/{path}"), body);
+        assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);
+        assert!(answer.body.contains(says), "{path} {body}: {}", answer.body);
+    }
+    assert_eq!(console.component("talker")["state"], "ready", "what was wrong has stopped nobody");
+    assert_eq!(console.get("/api/v1/stop").status, 405);
+}
+
+#[test]
+fn a_crash_is_in_the_events_the_reports_and_the_restarts() {
+    let console = Console::start("");
+    let pid = u32::try_from(console.component("listener")["pid"].as_u64().unwrap()).unwrap();
+    kill(pid, "-SEGV");
+    let crashes = wait_for("the report", || {
+        let crashes = console.json("/api/v1/crashes")["crashes"].clone();
+        (crashes.as_array()?.len() == 1).then_some(crashes)
+    });
+    assert_eq!(crashes[0]["component"], "listener");
+    let id = crashes[0]["id"].as_str().unwrap();
+    assert_eq!(console.json(&format!("/api/v1/crashes/{id}"))["exit"]["signal"], 11);
+    assert_eq!(console.json("/api/v1/crashes/listener")["id"], crashes[0]["id"]);
+    assert_eq!(console.get("/api/v1/crashes/..%2f..%2fetc").status, 404);
+    let events = console.json("/api/v1/events?component=listener&since=10m&limit=50");
+    let transitions: Vec<_> =
+        events["events"].as_array().unwrap().iter().map(|event| event["to"].clone()).collect();
+    assert!(transitions.contains(&"backoff".into()), "{events}");
+    let restarts = console.json("/api/v1/history")["restarts"]["listener"].clone();
+    let counts = restarts.as_array().unwrap();
+    assert_eq!((counts.len(), counts.iter().filter_map(Value::as_u64).sum::<u64>()), (60, 1));
+}
+
+#[test]
+fn a_changed_configuration_is_shown_and_applied() {
+    let console = Console::start("watch = false\n");
+    let file = console.launcher.home.dir.path().join("console.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("sleep 0.2", "sleep 0.3")
+            .replace("watch = false", "watch = false\nconsole-read-only = true"),
+    )
+    .unwrap();
+    let plan = console.json("/api/v1/reload");
+    assert_eq!(plan["restarted"], serde_json::json!(["talker"]));
+    assert!(plan["settings"].as_array().unwrap().contains(&"launcher.console-read-only".into()), "{plan}");
+    assert_eq!(console.json("/api/v1/session")["read_only"], false, "a plan changes nothing");
+    assert_eq!(console.post("/api/v1/reload", "{}").status, 200);
+    wait_for("the reload", || (console.json("/api/v1/session")["read_only"] == true).then_some(()));
+    let answer = console.post("/api/v1/reload", "{}");
+    assert_eq!(answer.status, 403, "{}", answer.body);
+    // Broken, it stays as it was, and says so.
+    std::fs::write(&file, "[launcher").unwrap();
+    let answer = console.get("/api/v1/reload");
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    assert!(answer.body.contains("console.toml"), "{}", answer.body);
+}
+
+#[test]
+fn a_reload_opens_moves_and_closes_the_console() {
+    let [first, second] = crate::support::free_addresses();
+    let launcher = home("[launcher]\nwatch = false\n").up();
+    let file = launcher.home.dir.path().join("console.toml");
+    let output = launcher.home.run(&["console"]);
+    let says = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && says.contains("launcher.console-listen"), "{says}");
+    let reload = |settings: &str| {
+        std::fs::write(&file, format!("[launcher]\nwatch = false\n{settings}\n{}", crate::PROGRAMS)).unwrap();
+        printed(&launcher, &["reload"]);
+    };
+    let answers = |address| std::net::TcpStream::connect(address).is_ok();
+    reload(&format!("console-listen = '{first}'"));
+    wait_for("the console", || answers(first).then_some(()));
+    reload(&format!("console-listen = '{second}'"));
+    wait_for("it to move", || (answers(second) && !answers(first)).then_some(()));
+    assert!(printed(&launcher, &["console"]).starts_with(&format!("http://{second}/#login=")));
+    reload("");
+    wait_for("its end", || (!answers(second)).then_some(()));
+}
+
+#[test]
+fn the_launcher_can_be_stopped_from_it() {
+    let mut console = Console::start("");
+    assert_eq!(console.post("/api/v1/down", "{}").status, 202);
+    let status = wait_for("the end", || console.launcher.ended());
+    assert!(status.success(), "{status}");
+}
