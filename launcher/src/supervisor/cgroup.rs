@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use super::proc;
+
 /// Names the control group for a child that will execute another program: it moves itself there first ([`join`]), because that program may
 /// have started others by the time that we have moved it.
 pub(super) const CONTROL_GROUP: &str = "P2P_CONTROL_GROUP";
@@ -81,15 +83,46 @@ fn enable(group: &Path, controller: &str) -> io::Result<()> {
     write(&group.join("cgroup.subtree_control"), &format!("+{controller}"))
 }
 
-/// Moves this process into a group below its own. If other processes are in its own group, nothing can be limited.
+/// Moves this process and its children, such as the guard, into a group below its own. If other processes are in its own group, nothing
+/// can be limited.
 fn step_aside(own: &Path) -> Result<(), String> {
-    let leaf = own.join(format!("p2p-launcher-{}", std::process::id()));
-    let made = fs::create_dir(&leaf).or_else(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Ok(()),
-        _ => Err(error),
-    });
-    made.and_then(|()| write(&leaf.join("cgroup.procs"), "0"))
-        .map_err(|error| format!("cannot move the launcher into {}: {error}", leaf.display()))
+    // Those of launchers that have ended; one that is in use is not empty.
+    let left = subdirectories(own).filter(|path| is_aside(path));
+    left.for_each(|path| _ = fs::remove_dir(path));
+    let leaf = own.join(format!("{ASIDE}{}", proc::own()));
+    let cannot = |error: io::Error| format!("cannot move the launcher into {}: {error}", leaf.display());
+    match fs::create_dir(&leaf) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let (ours, others) = members(own);
+    for pid in ours {
+        write(&leaf.join("cgroup.procs"), &pid.to_string()).map_err(cannot)?;
+    }
+    match others {
+        0 => Ok(()),
+        others => Err(format!(
+            "{others} other processes are in the launcher's control group {}; start it in one of its own",
+            own.display()
+        )),
+    }
+}
+
+/// Of the processes in a group itself this one and its children, and how many others there are.
+fn members(group: &Path) -> (Vec<u32>, usize) {
+    let mut all = BTreeSet::new();
+    collect(group, 0, &mut all);
+    let is_ours =
+        |pid: &u32| *pid == proc::own() || proc::entry(*pid).is_some_and(|entry| entry.parent == proc::own());
+    let (ours, others): (Vec<u32>, Vec<u32>) = all.into_iter().partition(is_ours);
+    (ours, others.len())
+}
+
+/// What the groups are called that launchers move into.
+const ASIDE: &str = "p2p-launcher-";
+
+fn is_aside(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(ASIDE))
 }
 
 /// Writes to an existing file.
@@ -273,6 +306,30 @@ mod tests {
         assert_eq!(group.oom_kills(), Some(3));
         fs::remove_file(group.path().join("memory.max")).unwrap();
         assert!(group.limit_memory(1).unwrap_err().starts_with("cannot set memory.max: "));
+    }
+
+    #[test]
+    fn a_launcher_steps_aside_with_its_children_and_says_who_is_in_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        imitation(dir.path(), "memory\n");
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let ours = format!("{}\n{}\n", proc::own(), child.id());
+        fs::write(dir.path().join("cgroup.procs"), format!("1\n{ours}")).unwrap();
+        let (mut found, others) = members(dir.path());
+        found.sort_unstable();
+        let mut expected = [proc::own(), child.id()];
+        expected.sort_unstable();
+        assert_eq!((found.as_slice(), others), (&expected[..], 1));
+        // A leaf that another launcher has left, and our own as the kernel would fill it.
+        fs::create_dir(dir.path().join(format!("{ASIDE}1"))).unwrap();
+        imitation(&dir.path().join(format!("{ASIDE}{}", proc::own())), "");
+        let reason = step_aside(dir.path()).unwrap_err();
+        assert!(reason.starts_with("1 other processes are in the launcher's control group"), "{reason}");
+        assert!(!dir.path().join(format!("{ASIDE}1")).exists());
+        fs::write(dir.path().join("cgroup.procs"), ours).unwrap();
+        step_aside(dir.path()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]
