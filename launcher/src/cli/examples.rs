@@ -2,14 +2,21 @@
 
 /// A command's path below `launcher`, and its examples: the command line and its effect.
 const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
-    ("up", &[("up --no-openai --detach", "start without the bot, in the background")]),
+    (
+        "up",
+        &[
+            ("up --no-openai --detach", "start without the bot, in the background"),
+            ("up --foreground-logs", "also show all components' lines here"),
+            ("up --exit-code-from tests", "run until it ends; exit with its code"),
+        ],
+    ),
     ("check", &[("check", "check the configuration"), ("check --deep", "also read the whole database file")]),
     (
         "doctor",
         &[("doctor", "show what is wrong, and how to fix it"), ("doctor --json", "the same for scripts")],
     ),
     ("status", &[("status", "show all components"), ("status --watch", "refresh every second")]),
-    ("top", &[("top", "watch the components; its last row lists the keys")]),
+    ("top", &[("top", "watch the components; ? explains the keys")]),
     (
         "logs",
         &[("logs chat-server -f", "follow one log"), ("logs --since 2h", "the last two hours of all logs")],

@@ -6,6 +6,7 @@ use clap::Args;
 use kit::Failure;
 use tokio::runtime::Runtime;
 
+use super::completions::ComponentName;
 use crate::config::{self, Directories, Environment, Loaded, Mistakes, Request};
 
 /// Where the configuration, the data and the logs are.
@@ -37,7 +38,7 @@ pub(super) struct Switches {
     #[arg(long)]
     pub(super) foreground_logs: bool,
     /// Stop everything when this component ends, and exit with its exit code
-    #[arg(long, value_name = "COMPONENT")]
+    #[arg(long, value_name = "COMPONENT", value_parser = ComponentName, hide_possible_values = true)]
     pub(super) exit_code_from: Option<String>,
     /// We are the background process of `--detach`.
     #[arg(long, hide = true)]
