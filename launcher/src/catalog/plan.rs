@@ -302,10 +302,29 @@ mod tests {
         assert!(matches!(&spec.readiness, Readiness::Probe(ProbeSpec { ask: ProbeMethod::Exec(_), .. })));
         assert_eq!((spec.watchdog, &spec.needs), (None, &vec!["chat-server".to_owned()]));
         let digest = |more: &[&str]| echo(plan_of(more)).config_digest;
-        for policy in ["restart=on-failure", "needs=[]", "probe={ tcp = '127.0.0.1:1' }", "intensity=9"] {
+        for policy in [
+            "restart=on-failure",
+            "needs=[]",
+            "probe={ tcp = '127.0.0.1:1' }",
+            "intensity=9",
+            "stop-signal=INT",
+            "stop-command=['true']",
+            "autostart=false",
+            "on-failure=stop-all",
+        ] {
             assert_eq!(digest(&[&format!("components.echo.{policy}")]), spec.config_digest, "{policy}");
         }
-        for launch in ["args=[]", "env={}", "cwd=/", "command=python3"] {
+        for launch in [
+            "args=[]",
+            "env={}",
+            "cwd=/",
+            "command=python3",
+            "user=nobody",
+            "group=1",
+            "umask='027'",
+            "limits={ nofile = 100 }",
+            "limits={ memory = '64MiB' }",
+        ] {
             assert_ne!(digest(&[&format!("components.echo.{launch}")]), spec.config_digest, "{launch}");
         }
     }

@@ -86,3 +86,36 @@ fn what_cannot_be_is_said_with_its_key() {
         assert!(said.contains(text), "{text}\nis not in\n{said}");
     }
 }
+
+#[test]
+fn without_root_it_is_said_that_nobody_else_can_be_run_as() {
+    if !is_root() {
+        return;
+    }
+    let home = home("[components.web]\ncommand = ['sleep', '600']\nneeds = []\nuser = 'root'\n");
+    let own = std::process::Command::new("chown").arg("-R").arg("65534").arg(home.dir.path()).status();
+    assert!(own.unwrap().success());
+    let as_nobody = |arguments: &[&str]| {
+        let command = home.command(arguments);
+        let mut wrapped = std::process::Command::new("setpriv");
+        wrapped.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(command.get_program());
+        let variables = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        wrapped.args(command.get_args()).envs(variables).current_dir(home.dir.path());
+        let output = wrapped.stdin(std::process::Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (code, said) = as_nobody(&["check"]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(
+        said.contains("components.web.user: only a launcher that is started by root can run a program"),
+        "{said}"
+    );
+    let (code, said) = as_nobody(&["up", "--exit-code-from", "web"]);
+    assert_eq!(code, Some(78), "it is given up at once: {said}");
+    assert!(said.contains("because of web: configuration error"), "{said}");
+    let log = std::fs::read_to_string(home.logs().join("web.log")).unwrap();
+    assert!(
+        log.contains("user and group need a launcher that is started by root; this one runs as user 65534"),
+        "{log}"
+    );
+}

@@ -8,7 +8,7 @@ use crate::supervisor::exit::ProcessExit;
 use crate::supervisor::oom::Oom;
 use crate::supervisor::schedule::Schedule;
 use crate::supervisor::spec::{
-    ComponentKind, ComponentSpec, Launch, Overlap, RestartPolicy, RestartWhen, ScheduleSpec,
+    ComponentKind, ComponentSpec, EndsAll, Launch, Overlap, RestartPolicy, RestartWhen, ScheduleSpec,
 };
 use crate::supervisor::status::State;
 
@@ -534,4 +534,63 @@ fn who_served_for_long_begins_with_the_shortest_wait_again_however_it_ended() {
         assert_eq!(until - bench.now, policy.base, "round {round}");
         bench.ring();
     }
+}
+
+#[test]
+fn what_does_not_start_by_itself_waits_for_the_operator_and_for_its_needs() {
+    let tool = ComponentSpec { autostart: false, ..component("tool", &["api"]) };
+    let mut bench = Bench::new(vec![component("api", &[]), tool.clone()], &[]);
+    bench.ready("api");
+    assert_eq!((bench.spawned().len(), bench.state("tool")), (0, State::Stopped));
+    assert!(bench.machine.is_settled());
+    bench.operator("tool", Verb::Start);
+    assert_eq!(bench.spawned(), ["tool"]);
+    // A reload neither starts one that is new nor one that is stopped.
+    let new = ComponentSpec { name: "new".to_owned(), ..tool.clone() };
+    let plan = vec![component("api", &[]), tool, new];
+    let summary = bench.machine.compare(&plan);
+    assert_eq!(summary.kept, ["api", "tool", "new"]);
+    let graph = super::Graph::new(&plan, &[]).unwrap();
+    bench.step(Event::Replace { components: plan, dependencies: Vec::new(), graph });
+    assert_eq!((bench.spawned().len(), bench.state("new")), (0, State::Stopped));
+}
+
+#[test]
+fn the_end_of_one_can_be_the_end_of_all_and_says_how_it_ended() {
+    for (ends_all, exit, is_over) in [
+        (EndsAll::GivenUp, 3, true),
+        (EndsAll::GivenUp, 0, false),
+        (EndsAll::Ended, 0, true),
+        (EndsAll::Ended, 4, true),
+        (EndsAll::Never, 3, false),
+    ] {
+        let mut web = ComponentSpec { ends_all, ..component("web", &["api"]) };
+        web.restart.when = RestartWhen::Never;
+        let mut bench = Bench::new(vec![component("api", &[]), web], &[]);
+        bench.ready("api");
+        bench.ready("web");
+        bench.exit("web", ProcessExit::Code(exit));
+        let stops = bench.actions.iter().filter_map(|action| match action {
+            Action::StopAll { name, exit, .. } => Some((name.as_str(), *exit)),
+            _ => None,
+        });
+        let expected = is_over.then_some(("web", Some(ProcessExit::Code(exit))));
+        assert_eq!(stops.collect::<Vec<_>>(), Vec::from_iter(expected), "{ends_all:?} {exit}");
+        assert_eq!(bench.machine.is_quitting(), is_over, "{ends_all:?} {exit}");
+        assert_eq!(bench.terminated(), if is_over { vec!["api"] } else { Vec::new() });
+    }
+}
+
+#[test]
+fn a_stop_command_has_the_grace_before_the_signal_and_the_signal_has_it_again() {
+    let mut web = component("web", &[]);
+    web.stop.command = vec!["stop".into()];
+    let grace = web.stop_grace;
+    let mut bench = Bench::new(vec![web], &[]);
+    bench.ready("web");
+    bench.operator("web", Verb::Stop);
+    let asked = bench.now;
+    bench.ring();
+    assert_eq!(bench.now - asked, 2 * grace);
+    assert!(bench.actions.iter().any(|action| matches!(action, Action::Kill { .. })));
 }
