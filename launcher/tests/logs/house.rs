@@ -95,21 +95,28 @@ impl House {
 
     /// The files of a component, in the order in which they were written.
     pub(crate) fn files(&self, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-        // A file may be compressed between listing and opening.
+        // A file may be compressed between listing and opening. A listing may also miss it: its new name came after that part of the
+        // directory was read, and its old one went before the other part was.
         loop {
-            let entries = std::fs::read_dir(self.logs()).unwrap().flatten().map(|entry| entry.path());
-            let of =
-                |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{name}."));
-            let mut paths: Vec<PathBuf> =
-                entries.filter(|path| of(path) && path.extension().is_some_and(|it| it != "tmp")).collect();
-            let key = |path: &PathBuf| path.to_str().unwrap().trim_end_matches(".gz").to_owned();
-            paths.sort_by_key(key);
-            paths.dedup_by_key(|path| key(path));
+            let paths = self.paths(name);
             let read: Option<Vec<_>> = paths.iter().map(|path| Some((path.clone(), read(path)?))).collect();
-            if let Some(files) = read {
+            if let Some(files) = read
+                && self.paths(name).iter().map(uncompressed).eq(paths.iter().map(uncompressed))
+            {
                 return files;
             }
         }
+    }
+
+    fn paths(&self, name: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.logs()).unwrap().flatten().map(|entry| entry.path());
+        let of =
+            |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{name}."));
+        let mut paths: Vec<PathBuf> =
+            entries.filter(|path| of(path) && path.extension().is_some_and(|it| it != "tmp")).collect();
+        paths.sort_by_key(uncompressed);
+        paths.dedup_by_key(|path| uncompressed(path));
+        paths
     }
 
     /// Lines and bytes of the component itself in its log.
@@ -183,6 +190,11 @@ pub(crate) fn theirs(text: &[u8]) -> (u64, u64) {
     lines.fold((0, 0), |(lines, bytes), line| {
         (lines + u64::from(line.ends_with(b"\n")), bytes + line.len() as u64)
     })
+}
+
+/// A file's name before it was compressed.
+fn uncompressed(path: &PathBuf) -> String {
+    path.to_str().unwrap().trim_end_matches(".gz").to_owned()
 }
 
 /// A file's text, if it exists.

@@ -58,8 +58,8 @@ fn a_flood_of_awkward_lines_comes_out_byte_for_byte_in_little_memory() {
     assert!(rotations as u64 >= bytes * 5 / (3 << 20));
     assert!(memory < MEMORY, "the launcher took {memory} KiB");
     house.prove(0, &["talk-1: intact", "launcher: intact"]);
-    let (aside, _) = house.files("talk-1").remove(0);
     house.stop();
+    let (aside, _) = house.files("talk-1").remove(0);
     house.prove(0, &["talk-1: intact", "talk-5: intact", "launcher: intact"]);
     // One byte of a rotated file, and one deleted file.
     let mut raw = std::fs::read(&aside).unwrap();

@@ -4,7 +4,6 @@
 //! undone. Deletion under the limits precedes compression: however fast files are rotated, the limits are exceeded only briefly.
 //! Compression waits while a component floods its log, because it would take processor time from the writers: it begins once no file was
 //! rotated for [`CALM`], or once uncompressed files take half of the total limit.
-//! was put aside for [`CALM`], or until the files that wait for it take half of what all logs may take.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
