@@ -101,7 +101,11 @@ impl House {
             let paths = self.paths(name);
             let read: Option<Vec<_>> = paths.iter().map(|path| Some((path.clone(), read(path)?))).collect();
             if let Some(files) = read
-                && self.paths(name).iter().map(uncompressed).eq(paths.iter().map(uncompressed))
+                && self
+                    .paths(name)
+                    .iter()
+                    .map(|path| uncompressed(path))
+                    .eq(paths.iter().map(|path| uncompressed(path)))
             {
                 return files;
             }
@@ -114,7 +118,7 @@ impl House {
             |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{name}."));
         let mut paths: Vec<PathBuf> =
             entries.filter(|path| of(path) && path.extension().is_some_and(|it| it != "tmp")).collect();
-        paths.sort_by_key(uncompressed);
+        paths.sort_by_key(|path| uncompressed(path));
         paths.dedup_by_key(|path| uncompressed(path));
         paths
     }
@@ -193,7 +197,7 @@ pub(crate) fn theirs(text: &[u8]) -> (u64, u64) {
 }
 
 /// A file's name before it was compressed.
-fn uncompressed(path: &PathBuf) -> String {
+fn uncompressed(path: &Path) -> String {
     path.to_str().unwrap().trim_end_matches(".gz").to_owned()
 }
 

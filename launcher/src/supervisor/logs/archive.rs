@@ -16,7 +16,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::journal;
-use super::names::{self, Form, RotatedFile, compressed, list};
+use super::names::{self, Form, RotatedFile, compressed, list_once};
 use crate::supervisor::spec::LogPolicy;
 
 /// Compression is interrupted after this time to enforce the limits.
@@ -69,7 +69,7 @@ fn serve(directory: &Path, woken: &Receiver<LogPolicy>) {
 
 /// Deletes the oldest files beyond the limits, and compresses the others.
 fn tidy(directory: &Path, mut policy: LogPolicy, woken: &Receiver<LogPolicy>) -> io::Result<()> {
-    for aside in list(directory)? {
+    for aside in list_once(directory)? {
         if aside.form == Form::Unfinished {
             std::fs::remove_file(&aside.path)?;
         }
@@ -111,7 +111,7 @@ fn tidy(directory: &Path, mut policy: LogPolicy, woken: &Receiver<LogPolicy>) ->
 /// Deletes files beyond the limits, and returns the others, oldest first.
 fn prune(directory: &Path, policy: LogPolicy) -> io::Result<Vec<RotatedFile>> {
     let mut by_component: BTreeMap<String, Vec<RotatedFile>> = BTreeMap::new();
-    for aside in list(directory)? {
+    for aside in list_once(directory)? {
         by_component.entry(aside.component.clone()).or_default().push(aside);
     }
     let mut kept = Vec::new();

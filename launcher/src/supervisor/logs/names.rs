@@ -1,9 +1,9 @@
 //! The names of log files.
 //!
 //! `chat-server.log` is the current file; `chat-server.20261121T120307Z.000001.log` was rotated at that time, as the first one, and gets
-//! `.gz` appended when it is compressed. Other files are ignored.
-//! appended when it is compressed. Only files whose names have exactly this form are ours.
+//! `.gz` appended when it is compressed. Only files whose names have exactly this form are ours; others are ignored.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -76,8 +76,28 @@ pub(super) fn compressed(path: &Path) -> (PathBuf, PathBuf) {
     (with(GZ_TMP), with(GZ))
 }
 
-/// The rotated files, in no order.
+/// The rotated files, in no order; also each of those that are being compressed meanwhile. One listing may miss such a file: its new name came
+/// after that part of the directory was read, and the old one was gone before the other part was (`readdir(3)`). Of two, one has it, because
+/// a file is compressed only once.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<RotatedFile>> {
+    let earlier = list_once(directory)?;
+    let mut files = list_once(directory)?;
+    let complete = files.iter().filter(|file| file.form != Form::Unfinished);
+    let found: HashSet<_> = complete.map(|file| (file.component.clone(), file.sequence)).collect();
+    for mut file in earlier {
+        let is_missed = file.form == Form::Plain && !found.contains(&(file.component.clone(), file.sequence));
+        let (_, finished) = compressed(&file.path);
+        // Or it was deleted.
+        if is_missed && let Ok(meta) = finished.metadata() {
+            (file.path, file.form, file.bytes) = (finished, Form::Compressed, meta.len());
+            files.push(file);
+        }
+    }
+    Ok(files)
+}
+
+/// One listing, for whom nobody compresses meanwhile.
+pub(super) fn list_once(directory: &Path) -> io::Result<Vec<RotatedFile>> {
     let mut rotated = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
@@ -173,5 +193,27 @@ mod tests {
         ] {
             assert_eq!(parse(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_compressed_meanwhile_is_listed() {
+        const FILES: u64 = 4000;
+        let directory = tempfile::tempdir().unwrap();
+        let path = |sequence| directory.path().join(aside("a", "20261121T120307Z", sequence));
+        (1..=FILES).for_each(|sequence| std::fs::write(path(sequence), "text\n").unwrap());
+        std::thread::scope(|scope| {
+            let compressing = scope.spawn(|| {
+                for sequence in 1..=FILES {
+                    let (_, finished) = compressed(&path(sequence));
+                    std::fs::write(&finished, "text").unwrap();
+                    std::fs::remove_file(path(sequence)).unwrap();
+                }
+            });
+            while !compressing.is_finished() {
+                let files = list(directory.path()).unwrap();
+                let found: HashSet<u64> = files.iter().map(|file| file.sequence).collect();
+                assert_eq!(found.len(), usize::try_from(FILES).unwrap());
+            }
+        });
     }
 }
