@@ -65,7 +65,7 @@ pub async fn contact(config: &Config, credentials: &Credentials) -> Result<Conta
             Err(ContactError::Refused { host, status: answer.status().as_u16() })
         }
         Ok(answer) => Ok(Contact { clock_ahead_s: clock_ahead(&answer) }),
-        Err(error) => Err(ContactError::Unreachable { host, why: innermost(&error) }),
+        Err(error) => Err(ContactError::Unreachable { host, why: transport::http::cause(&error, PATIENCE) }),
     }
 }
 
@@ -73,18 +73,6 @@ fn clock_ahead(answer: &Response) -> Option<i64> {
     let theirs = httpdate::parse_http_date(answer.headers().get(DATE)?.to_str().ok()?).ok()?;
     let seconds = |time: SystemTime| i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok();
     Some(seconds(SystemTime::now())? - seconds(theirs)?)
-}
-
-/// The innermost error has the actual cause.
-fn innermost(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {} s", PATIENCE.as_secs());
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

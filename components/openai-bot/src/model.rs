@@ -381,7 +381,7 @@ pub(crate) fn client(config: &Config, endpoint: &Url) -> reqwest::Client {
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("p2p-chat/", env!("CARGO_PKG_VERSION")))
         .tcp_nodelay(true);
-    let builder = if is_local(endpoint) { builder.no_proxy() } else { builder };
+    let builder = if transport::http::is_local(endpoint) { builder.no_proxy() } else { builder };
     builder.build().expect("a client can always be built once TLS is installed")
 }
 
@@ -402,13 +402,6 @@ pub(crate) fn authorization(key: &Secret) -> Result<Option<HeaderValue>, BadKey>
 #[derive(Debug, thiserror::Error)]
 #[error("OPENAI_API_KEY holds characters that no key has, such as a line end in its middle")]
 pub(crate) struct BadKey;
-
-/// Whether the endpoint is on this machine, where no proxy is used.
-fn is_local(endpoint: &Url) -> bool {
-    let host = endpoint.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())

@@ -1,6 +1,7 @@
 //! How processes of P2P Chat talk to each other: clients of the message API and of the chat server.
 //!
 //! * [`api`]: a client of the message API, one request per call. [`feed`]: its stream of committed events.
+//! * [`http`]: what clients of others' HTTP servers share.
 //! * [`retry`]: repeats a request until it is answered.
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
 //! * [`native`]: a connection to the chat server that reconnects and sends no duplicates.
@@ -11,6 +12,7 @@
 pub mod allowance;
 pub mod api;
 pub mod feed;
+pub mod http;
 pub mod lan;
 pub mod lines;
 pub mod native;

@@ -7,6 +7,7 @@ use kit::Secret;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode, Url};
 use tokio::sync::watch;
+use transport::http::{cause, is_local};
 
 use super::alert::Alert;
 use super::backlog::Backlog;
@@ -90,32 +91,15 @@ async fn post(client: &Client, url: &Url, token: Option<&Secret>, alert: &Alert)
             let status = response.status();
             Err(Failed { what: format!("{host} answered with status {status}"), may_pass: may_pass(status) })
         }
-        Err(error) => {
-            Err(Failed { what: format!("{host} cannot be reached: {}", cause(&error)), may_pass: true })
-        }
+        Err(error) => Err(Failed {
+            what: format!("{host} cannot be reached: {}", cause(&error, LIMIT)),
+            may_pass: true,
+        }),
     }
 }
 
 fn may_pass(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
-}
-
-/// The innermost reason: the others only repeat the URL.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {} s", LIMIT.as_secs());
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
-}
-
-fn is_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
