@@ -50,6 +50,7 @@ pub const SHARED: &[File] = page_files! { "../page":
     "scripts/browser_storage.js"
     "scripts/theme.js"
     "scripts/views/dom.js"
+    "scripts/views/notices.js"
     "scripts/views/question.js"
 };
 

@@ -8,7 +8,10 @@ import { el } from "./views/dom.js";
 import { notices } from "./views/notices.js";
 
 const root = document.getElementById("root");
-const messages = notices();
+const messages = notices({
+  words: (reason, when) => `${reason}. What is shown may be out of date. Connecting again${when}…`,
+  toastMs: 5_000,
+});
 let running = null;
 
 /** Shows the field for a token, with what is wrong. */
@@ -16,6 +19,7 @@ function askForToken(problem = "") {
   running?.stop();
   running = null;
   messages.clear();
+  delete document.documentElement.dataset.connection;
   const login = loginView({ submit: (token) => enter(token, login) });
   root.replaceChildren(login.node);
   if (problem === "") login.focus();

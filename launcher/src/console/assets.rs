@@ -31,7 +31,6 @@ static PAGE: Page = Page::new(
         "scripts/views/head.js"
         "scripts/views/login.js"
         "scripts/views/logs.js"
-        "scripts/views/notices.js"
         "scripts/views/overview.js"
         "scripts/views/parts.js"
     },

@@ -8,7 +8,10 @@ import { loginView } from "./views/login.js";
 import { notices } from "./views/notices.js";
 
 const root = document.getElementById("root");
-const messages = notices();
+const messages = notices({
+  words: (reason, when) => `${reason ? `${sentence(reason)} ` : ""}Reconnecting${when}… Your messages will be sent then.`,
+  toastMs: 4_000,
+});
 
 const ERRORS = {
   taken: "This name is in use. Choose another one, or log out on your other device.",

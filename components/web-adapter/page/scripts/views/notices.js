@@ -2,12 +2,14 @@
 
 import { el, fill } from "./dom.js";
 
-const TOAST_MS = 4_000;
 /** Most cuts are over before anybody notices; a banner that only flickers is worse than none. */
 const BANNER_MS = 600;
 
-/** The notices, over the nodes that the page has for them. */
-export function notices() {
+/**
+ * The notices, over the nodes that the page has for them. `words(reason, when)` says that there is no connection, where `when` is empty or
+ * such as " in 5 s"; a toast stays for `toastMs`.
+ */
+export function notices({ words: explain, toastMs }) {
   const banner = document.getElementById("banner");
   const toasts = document.getElementById("toasts");
   const announcer = document.getElementById("announcer");
@@ -23,11 +25,10 @@ export function notices() {
     const words = el("span");
     const now = el("button.link", { type: "button", id: "retry", onclick: hurry }, "Try now");
     fill(banner, el("span.spinner", { "aria-hidden": "true" }), words, state === "waiting" ? now : null);
-    const why = reason ? `${reason.charAt(0).toUpperCase()}${reason.slice(1)}. ` : "";
     const tell = () => {
       const seconds = Math.ceil((retryAt - Date.now()) / 1000);
       const when = state === "waiting" && seconds > 1 ? ` in ${seconds} s` : "";
-      words.textContent = `${why}Reconnecting${when}… Your messages will be sent then.`;
+      words.textContent = explain(reason, when);
     };
     tell();
     if (state === "waiting") ticking = setInterval(tell, 1000);
@@ -44,7 +45,7 @@ export function notices() {
     const node = el("div.toast", {}, text);
     toasts.append(node);
     while (toasts.children.length > 3) toasts.firstChild.remove();
-    setTimeout(() => node.remove(), TOAST_MS);
+    setTimeout(() => node.remove(), toastMs);
   }
 
   function announce(text) {
