@@ -1,24 +1,22 @@
 //! `events.jsonl`: one JSON object per line for each change of a component's state, and for each probe whose result changed.
 //!
-//! `at` is the wall clock, `ms` the time since the supervisor started on a monotonic clock. Lines are only appended, and files are rotated
-//! like logs.
+//! `at` is the wall clock, `ms` the time since the supervisor started on a monotonic clock. Lines are only appended. The file is rotated and
+//! verified like logs; what of it was deleted, truncated or could not be written is an event `lost`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::audience::Audience;
-use super::rotator::SizeRotator;
 use crate::supervisor::clock;
 use crate::supervisor::events::{
     Ended, Moment, Observation, Oom, ProbeKind, Probed, ProcessExit, State, Transition,
 };
-use crate::supervisor::logs::launcher_log::Limits;
-
-pub(crate) const FILE: &str = "events.jsonl";
+use crate::supervisor::logs::launcher_log::{Limits, OwnLog};
+pub(crate) use crate::supervisor::logs::names::EVENTS as FILE;
 
 /// A line of the file.
 #[derive(Debug, Serialize)]
@@ -58,12 +56,6 @@ enum Line<'a> {
         run: Uuid,
         events: u64,
     },
-    /// Others deleted the file.
-    Deleted {
-        at: String,
-        run: Uuid,
-        bytes: u64,
-    },
     LauncherEnded {
         at: String,
         run: Uuid,
@@ -86,7 +78,7 @@ struct End {
 /// The file, and the last results of probes.
 #[derive(Debug)]
 pub(super) struct EventLog {
-    file: SizeRotator,
+    file: OwnLog,
     run: Uuid,
     audience: Audience,
     /// Whether the last result of each probe was good; a repeated result is no event.
@@ -94,9 +86,8 @@ pub(super) struct EventLog {
 }
 
 impl EventLog {
-    pub(super) fn open(logs: &Path, run: Uuid, limits: Limits, audience: Audience) -> io::Result<Self> {
-        let file = SizeRotator::open(logs.join(FILE), limits)?;
-        Ok(Self { file, run, audience, answers: BTreeMap::new() })
+    pub(super) fn new(logs: &Path, run: Uuid, limits: Limits, audience: Audience) -> Self {
+        Self { file: OwnLog::of_events(logs, limits), run, audience, answers: BTreeMap::new() }
     }
 
     pub(super) fn began(&mut self) {
@@ -165,14 +156,8 @@ impl EventLog {
             let _ = self.audience.send(text.as_str().into());
         }
         text.push('\n');
-        if let Err(error) = self.file.write_all(text.as_bytes()) {
-            tracing::warn!(%error, "cannot write to events.jsonl");
-        }
-        let lost = self.file.take_lost();
-        if lost > 0 {
-            tracing::warn!(bytes = lost, "events.jsonl was deleted; it was made anew");
-            self.line(&Line::Deleted { at: now(), run: self.run, bytes: lost });
-        }
+        // What cannot be written is counted. There are a few lines a second at most, so each has its checksum at once.
+        let _ = self.file.write_all(text.as_bytes()).and_then(|()| self.file.flush());
     }
 }
 

@@ -7,7 +7,6 @@
 mod audience;
 pub mod crash;
 pub(crate) mod event_log;
-mod rotator;
 
 use std::io;
 use std::path::Path;
@@ -39,14 +38,14 @@ impl Recorder {
     /// Starts recording into a directory, within the limits of one log; the audience hears each line, too.
     ///
     /// # Errors
-    /// If the directory cannot be written to, or no thread can be created.
+    /// If no thread can be created.
     pub(crate) fn start(
         logs: &Path,
         run_id: Uuid,
         limits: Limits,
         audience: Audience,
     ) -> io::Result<(Self, Observer)> {
-        let mut event_log = EventLog::open(logs, run_id, limits, audience)?;
+        let mut event_log = EventLog::new(logs, run_id, limits, audience);
         let crash_context = CrashContext::new(logs, run_id);
         let (observer, observations) = events::channel(WAITING);
         let (finished, done) = sync_channel(1);
@@ -54,6 +53,7 @@ impl Recorder {
             event_log.began();
             record(observations, &mut event_log, crash_context);
             event_log.ended();
+            drop(event_log);
             // The receiver may have timed out.
             let _ = finished.send(());
         };

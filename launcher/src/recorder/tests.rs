@@ -9,6 +9,8 @@ use super::*;
 use crate::supervisor::events::{
     Ended, LastLines, Moment, Observation, ProbeKind, Probed, ProcessExit, State, Transition, Usage,
 };
+use crate::supervisor::logs::names::EVENTS;
+use crate::supervisor::logs::verify::{Verdict, verify};
 use crate::supervisor::{LogPolicy, Oom};
 
 fn at(second: i64) -> Moment {
@@ -65,7 +67,7 @@ fn recorded(logs: &Path, observations: Vec<Observation>) -> Vec<Value> {
     observations.into_iter().for_each(|observation| observer.tell(observation));
     drop(observer);
     recorder.finish();
-    let text = std::fs::read_to_string(logs.join(event_log::FILE)).unwrap();
+    let text = std::fs::read_to_string(logs.join(EVENTS)).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -145,4 +147,49 @@ fn the_newest_reports_are_kept_and_found_by_the_beginning_of_their_names() {
     assert_eq!(crash::find(dir.path(), "api").unwrap(), None);
     std::fs::write(dir.path().join("crash/nonsense.json"), "{").unwrap();
     assert!(crash::all(dir.path()).unwrap().len() >= 99);
+}
+
+#[test]
+fn events_are_proven_as_logs_are_and_what_is_lost_of_them_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(EVENTS);
+    let proven = || verify(dir.path(), EVENTS).unwrap();
+    let all = recorded(dir.path(), vec![end("web", 1, true), end("web", 2, true)]).len() as u64;
+    let Verdict { files, lines, flaws, lost, unproven, .. } = proven();
+    assert_eq!((files, lines), (1, all));
+    assert!(flaws.is_empty() && lost.is_empty() && unproven.is_empty());
+
+    let text = std::fs::read(&path).unwrap();
+    let mut changed = text.clone();
+    changed[100] ^= 1;
+    std::fs::write(&path, changed).unwrap();
+    assert!(proven().flaws[0].1.ends_with("are not what was written"), "{:?}", proven().flaws);
+    std::fs::write(&path, &text[..text.len() - 10]).unwrap();
+    assert!(proven().flaws[0].1.contains("10 bytes are missing"), "{:?}", proven().flaws);
+    std::fs::remove_file(&path).unwrap();
+    assert!(proven().flaws[0].1.contains("is missing"), "{:?}", proven().flaws);
+
+    // The next launcher counts it.
+    let lines = recorded(dir.path(), Vec::new());
+    let events: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["lost", "launcher-started", "launcher-ended"]);
+    assert_eq!((&lines[0]["lines"], &lines[0]["bytes"]), (&all.into(), &text.len().into()));
+    let Verdict { flaws, lost, unproven, .. } = proven();
+    assert!(flaws.is_empty() && unproven.is_empty());
+    assert_eq!((lost[0].lines, lost[0].bytes), (all, text.len() as u64));
+}
+
+#[test]
+fn events_that_are_deleted_while_the_launcher_runs_are_counted_and_the_file_is_kept_within_its_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits::new(LogPolicy { max_bytes: 2000, ..LogPolicy::default() });
+    let mut journal = EventLog::new(dir.path(), Uuid::nil(), limits, audience());
+    journal.began();
+    std::fs::remove_file(dir.path().join(EVENTS)).unwrap();
+    (1..=20).for_each(|epoch| journal.write(&end("web", epoch, true)));
+    let verdict = verify(dir.path(), EVENTS).unwrap();
+    assert_eq!((&verdict.flaws, &verdict.unproven), (&Vec::new(), &Vec::new()));
+    // And one that says what was lost.
+    assert_eq!((verdict.lines, verdict.lost[0].lines), (21, 1));
+    assert!(verdict.files > 2, "{verdict:?}");
 }

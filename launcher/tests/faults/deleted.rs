@@ -22,5 +22,8 @@ fn the_run_directory_and_the_events_come_back() {
     assert!(launcher.home.run(&["restart", "polite"]).status.success());
     assert!(launcher.end("-TERM").success());
     let events = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
-    assert!(events.contains("\"event\":\"deleted\"") && events.contains("launcher-ended"), "{events}");
+    assert!(events.contains("\"event\":\"lost\"") && events.contains("launcher-ended"), "{events}");
+    let proof = launcher.home.run(&["logs", "--verify", "events.jsonl"]);
+    let proof = String::from_utf8(proof.stdout).unwrap();
+    assert!(proof.contains("events.jsonl: intact except for counted losses"), "{proof}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use crate::console::app::App;
 use crate::console::problem::Problem;
 use crate::log_reader::timestamp;
 use crate::recorder::event_log::FILE;
+use crate::supervisor::logs::names::{self, Form, RotatedFile};
+use crate::supervisor::logs::verify::open;
 
 /// Events without being asked for a number.
 const DEFAULT: usize = 100;
@@ -88,12 +90,22 @@ pub(super) fn restarts(logs: &Path) -> Result<BTreeMap<String, Vec<u32>>, Proble
 
 /// Gives each event since a time to `each`, the newest first, until that has enough.
 fn backwards(logs: &Path, since: &str, mut each: impl FnMut(Value) -> bool) -> Result<(), Problem> {
-    let path = logs.join(FILE);
-    let asides = (1..=ASIDES).map(|number| path.with_extension(format!("{number}.jsonl")));
-    for path in std::iter::once(path.clone()).chain(asides) {
-        let text = match end_of(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-            read => read.map_err(|error| Problem::internal("cannot read the events", &error))?,
+    let cannot_read = |error| Problem::internal("cannot read the events", &error);
+    let mut rotated = names::list(logs).map_err(cannot_read)?;
+    rotated.retain(|file| file.component == FILE && file.form != Form::Unfinished);
+    rotated.sort_by_key(|file| std::cmp::Reverse(file.sequence));
+    rotated.dedup_by_key(|file| file.sequence);
+    let current = logs.join(FILE);
+    // Earlier versions rotated to `events.1.jsonl`; those files are older than all others.
+    let earlier = (1..=ASIDES).map(|number| current.with_extension(format!("{number}.jsonl")));
+    let all = std::iter::once(end_of(&current))
+        .chain(rotated.iter().take(ASIDES).map(end_of_rotated))
+        .chain(earlier.map(|path| end_of(&path)));
+    for read in all {
+        let text = match read {
+            // Just rotated, or removed by the limits.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            read => read.map_err(cannot_read)?,
         };
         for line in text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             // One that is being written, or cut at its beginning.
@@ -112,6 +124,21 @@ fn end_of(path: &Path) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(length.saturating_sub(MAX_FILE)))?;
     let mut text = Vec::new();
     file.take(MAX_FILE).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// The same of a file that may be compressed, which can only be read from its beginning.
+fn end_of_rotated(file: &RotatedFile) -> io::Result<Vec<u8>> {
+    if file.form == Form::Plain && file.path.exists() {
+        return end_of(&file.path);
+    }
+    let mut lines = BufReader::new(open(&file.path, file.form)?);
+    let (mut text, most) = (Vec::new(), usize::try_from(MAX_FILE).unwrap_or(usize::MAX));
+    while lines.by_ref().take(MAX_FILE).read_until(b'\n', &mut text)? > 0 {
+        if text.len() > 2 * most {
+            text.drain(..text.len() - most);
+        }
+    }
     Ok(text)
 }
 
@@ -138,11 +165,15 @@ mod tests {
         };
         assert_eq!(events(directory.path(), "", 9), [0_u64; 0]);
         write("events.jsonl", 5..8);
-        write("events.1.jsonl", 3..5);
-        write("events.2.jsonl", 1..3);
+        write("events.20261121T120307Z.000002.jsonl", 3..5);
+        write("events.20261121T120306Z.000001.jsonl", 1..3);
         assert_eq!(events(directory.path(), "", 99), [7, 6, 5, 4, 3, 2, 1]);
         assert_eq!(events(directory.path(), "", 4), [7, 6, 5, 4]);
         assert_eq!(events(directory.path(), "2026-11-20T23:21:04", 99), [7, 6, 5, 4]);
+        write("events.1.jsonl", 1..3);
+        write("events.20261121T120306Z.000001.jsonl", 3..4);
+        write("events.20261121T120307Z.000002.jsonl", 4..5);
+        assert_eq!(events(directory.path(), "", 99), [7, 6, 5, 4, 3, 2, 1], "also those of earlier versions");
         std::fs::write(directory.path().join("events.jsonl"), "half a li").unwrap();
         assert_eq!(events(directory.path(), "", 2), [4, 3]);
     }

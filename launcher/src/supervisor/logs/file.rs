@@ -91,7 +91,7 @@ pub(super) struct LogFile {
 }
 
 /// Losses since the last notice.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Loss {
     since: String,
     cause: String,
@@ -305,8 +305,12 @@ impl LogFile {
         if (is_open && !self.end_line(now, INTERRUPTED)) || self.reopen(now).is_err() {
             return false;
         }
-        let notice = self.loss.as_ref().map(Loss::notice).unwrap_or_default();
-        let line = format::notice(self.policy.format, &self.name, &notice);
+        let Some(loss) = &self.loss else { return true };
+        let notice = loss.notice();
+        let line = match &*self.name {
+            names::EVENTS => format::lost_event(&loss.record()),
+            name => format::notice(self.policy.format, name, &notice),
+        };
         let Some(segment) = &mut self.segment else { return false };
         if segment.append_own(&line).is_err() {
             return false;
@@ -415,8 +419,8 @@ impl LogFile {
 }
 
 impl Loss {
-    fn record(self) -> Lost {
-        let Self { since, cause, amount: Amount { lines, bytes }, .. } = self;
+    fn record(&self) -> Lost {
+        let Self { since, cause, amount: Amount { lines, bytes }, .. } = self.clone();
         Lost { lines, bytes, since, until: clock::rfc3339(), cause }
     }
 

@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
+use super::written::Lost;
 use crate::supervisor::clock;
 use crate::supervisor::spec::LogFormat;
 
@@ -89,6 +90,22 @@ pub(super) fn notice(format: LogFormat, component: &str, text: &str) -> Vec<u8> 
             line
         }
     }
+}
+
+/// The same among the events.
+pub(super) fn lost_event(lost: &Lost) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Event<'a> {
+        event: &'a str,
+        at: &'a str,
+        #[serde(flatten)]
+        lost: &'a Lost,
+    }
+    let mut line = Vec::new();
+    let event = Event { event: "lost", at: &lost.until, lost };
+    serde_json::to_writer(&mut line, &event).expect("numbers and texts can be written as JSON, into memory");
+    line.push(b'\n');
+    line
 }
 
 impl Formatter {

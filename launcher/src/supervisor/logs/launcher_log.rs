@@ -1,6 +1,6 @@
-//! The launcher's own log: a file like those of components, with journal and limits, but without a pipe.
+//! The launcher's own logs, of its messages and of events: files like those of components, with journal and limits, but without a pipe.
 //!
-//! It is written by a thread that may wait for the disk. Its rotated files are compressed and limited with the others.
+//! Each is written by a thread that may wait for the disk. Their rotated files are compressed and limited with the others.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::file::{LogFile, StreamId};
+use super::names::EVENTS;
 use crate::supervisor::spec::{LogFormat, LogPolicy};
 
 /// The name of the log; reserved.
@@ -46,9 +47,18 @@ impl Limits {
 }
 
 impl OwnLog {
-    /// The log in a directory to which nobody else writes.
+    /// The log of the launcher's messages in a directory to which nobody else writes.
     pub(crate) fn new(directory: &Path, limits: Limits) -> Self {
-        let file = LogFile::new(directory, NAME, limits.of_own_log(), Arc::default(), None);
+        Self::named(directory, NAME, limits)
+    }
+
+    /// The log of events, likewise.
+    pub(crate) fn of_events(directory: &Path, limits: Limits) -> Self {
+        Self::named(directory, EVENTS, limits)
+    }
+
+    fn named(directory: &Path, name: &str, limits: Limits) -> Self {
+        let file = LogFile::new(directory, name, limits.of_own_log(), Arc::default(), None);
         Self { file, limits }
     }
 }

@@ -1,11 +1,15 @@
 //! The names of log files.
 //!
 //! `chat-server.log` is the current file; `chat-server.20261121T120307Z.000001.log` was rotated at that time, as the first one, and gets
-//! `.gz` appended when it is compressed. Only files whose names have exactly this form are ours; others are ignored.
+//! `.gz` appended when it is compressed. Only files whose names have exactly this form are ours; others are ignored. The log of events ends
+//! with `.jsonl`, so that no component's log has its name.
 
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// The log of events, to which no component writes; its current file has the same name.
+pub(crate) const EVENTS: &str = "events.jsonl";
 
 /// Suffix of a compressed file.
 const GZ: &str = ".gz";
@@ -36,7 +40,13 @@ pub(crate) enum Form {
 
 /// The name of the current file.
 pub(crate) fn live(component: &str) -> String {
-    format!("{component}.log")
+    let (stem, ending) = parts_of(component);
+    format!("{stem}.{ending}")
+}
+
+/// What stands before a file's time and number, and how its name ends.
+fn parts_of(log: &str) -> (&str, &str) {
+    if log == EVENTS { ("events", "jsonl") } else { (log, "log") }
 }
 
 /// The component of a current log file, by the file's name.
@@ -44,9 +54,15 @@ pub(crate) fn component_of(name: &str) -> Option<&str> {
     name.strip_suffix(".log").filter(|name| is_component(name))
 }
 
+/// The log whose current file has this name.
+pub(super) fn log_of(name: &str) -> Option<&str> {
+    component_of(name).or((name == EVENTS).then_some(EVENTS))
+}
+
 /// The name of a rotated file.
 pub(super) fn aside(component: &str, stamp: &str, sequence: u64) -> String {
-    format!("{component}.{stamp}.{sequence:06}.log")
+    let (stem, ending) = parts_of(component);
+    format!("{stem}.{stamp}.{sequence:06}.{ending}")
 }
 
 /// The number for a component's next rotated file.
@@ -125,7 +141,7 @@ pub(super) fn live_bytes(directory: &Path) -> io::Result<u64> {
     let mut total = 0;
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name().to_str().and_then(component_of).is_some()
+        if entry.file_name().to_str().and_then(log_of).is_some()
             && let Ok(meta) = entry.metadata()
         {
             total += meta.len();
@@ -143,8 +159,13 @@ fn parse(name: &str) -> Option<(String, String, u64, Form)> {
     } else {
         (name, Form::Plain)
     };
-    let mut parts = name.strip_suffix(".log")?.rsplitn(3, '.');
-    let (sequence, stamp, component) = (parts.next()?, parts.next()?, parts.next()?);
+    let (name, ending) = name.rsplit_once('.')?;
+    let mut parts = name.rsplitn(3, '.');
+    let (sequence, stamp, stem) = (parts.next()?, parts.next()?, parts.next()?);
+    let log = match ending {
+        "log" => Some(stem).filter(|stem| is_component(stem)),
+        _ => Some(EVENTS).filter(|events| parts_of(events) == (stem, ending)),
+    }?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let stamped = stamp.len() == 16
         && stamp.is_ascii()
@@ -152,9 +173,9 @@ fn parse(name: &str) -> Option<(String, String, u64, Form)> {
         && &stamp[8..9] == "T"
         && digits(&stamp[9..15])
         && stamp.ends_with('Z');
-    let ours = is_component(component) && stamped && digits(sequence) && sequence.len() >= 6;
+    let ours = stamped && digits(sequence) && sequence.len() >= 6;
     ours.then_some(())?;
-    Some((component.to_owned(), stamp.to_owned(), sequence.parse().ok()?, form))
+    Some((log.to_owned(), stamp.to_owned(), sequence.parse().ok()?, form))
 }
 
 /// Whether a component may be called so: `web`, or as a replica `web.1`.
@@ -180,7 +201,16 @@ mod tests {
         let replica = aside("web.12", "20261121T120307Z", 7);
         assert_eq!(parse(&replica).map(|(component, ..)| component).as_deref(), Some("web.12"));
         assert_eq!((component_of("web.1.log"), component_of("web.x.log")), (Some("web.1"), None));
+        let events = aside(EVENTS, "20261121T120307Z", 12);
+        assert_eq!(
+            (events.as_str(), &*live(EVENTS)),
+            ("events.20261121T120307Z.000012.jsonl", "events.jsonl")
+        );
+        assert_eq!(parse(&format!("{events}.gz")).unwrap().0, EVENTS);
+        let logs = ["events.jsonl", "events.log", "chat.jsonl"].map(log_of);
+        assert_eq!(logs, [Some(EVENTS), Some("events"), None]);
         for other in [
+            "chat.20261121T120307Z.000007.jsonl",
             "chat-server.log",
             "chat.server.20261121T120307Z.000007.log",
             "chat.20261121T120307Z.7.log",

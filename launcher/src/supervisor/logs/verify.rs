@@ -61,7 +61,7 @@ pub(crate) fn components(logs: &Path) -> io::Result<BTreeSet<String>> {
     components.extend(names::list(logs)?.into_iter().map(|aside| aside.component));
     for entry in std::fs::read_dir(logs)?.flatten() {
         // A log whose first lines were just written has no journal yet.
-        components.extend(entry.file_name().to_str().and_then(names::component_of).map(str::to_owned));
+        components.extend(entry.file_name().to_str().and_then(names::log_of).map(str::to_owned));
     }
     Ok(components)
 }
@@ -111,7 +111,7 @@ impl Verdict {
         aside: Option<&RotatedFile>,
         written: Option<Written>,
     ) {
-        let unknown = || logs.join(format!("{component}.*.{number:06}.log"));
+        let unknown = || logs.join(names::aside(component, "*", number));
         match (aside, written) {
             (None, None) => self.flaw(&unknown(), "is missing, and its content is not recorded".to_owned()),
             (None, Some(Written { bytes, lines, aside, .. })) => {
