@@ -23,5 +23,5 @@ mod log_reader;
 pub mod metrics;
 pub mod preflight;
 pub mod recorder;
-pub mod supervisor;
+pub use supervisor;
 mod token_file;

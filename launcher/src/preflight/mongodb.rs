@@ -14,7 +14,7 @@ use mongodb::options::{ClientOptions, ServerAddress};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
-use crate::supervisor::External;
+use crate::supervisor::{External, Probe};
 
 /// Name of the dependency.
 pub const NAME: &str = "mongodb";
@@ -317,7 +317,7 @@ pub fn dependency(url: &str) -> External {
         // Spawned, because a driver's future must not be dropped half-way, as a deadline does.
         let answer = tokio::spawn(async move { watch(&url, &cell).await });
         let probe = async move { answer.await.unwrap_or_else(|_| Err("the driver failed".to_owned())) };
-        Box::pin(probe) as crate::supervisor::Probe
+        Box::pin(probe) as Probe
     };
     External { name: NAME.to_owned(), check: Arc::new(check) }
 }

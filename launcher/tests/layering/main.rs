@@ -1,5 +1,5 @@
 //! The allowed dependencies between crates, checked with the manifests: `launcher → {components} → transport → protocol`, `kit` beside
-//! `protocol`.
+//! `protocol`, and `supervisor` beside the components.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod circles;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The layers, lowest first. A crate may only use our crates of lower layers.
 const LAYERS: [(&str, &[&str]); 4] = [
     ("foundation", &["protocol", "kit"]),
-    ("transport", &["transport"]),
+    ("libraries", &["transport", "supervisor"]),
     ("components", &[]),
     ("launcher", &["launcher"]),
 ];
@@ -33,7 +33,9 @@ struct Manifest {
 fn manifests() -> BTreeMap<String, Manifest> {
     let components =
         std::fs::read_dir(root().join("components")).unwrap().flatten().map(|entry| entry.path());
-    let crates = components.chain([root().join("launcher")]).filter(|path| path.join("Cargo.toml").is_file());
+    let crates = components
+        .chain(["launcher", "launcher/supervisor"].map(|path| root().join(path)))
+        .filter(|path| path.join("Cargo.toml").is_file());
     let read = |path: PathBuf| {
         let text = std::fs::read_to_string(path.join("Cargo.toml")).unwrap();
         let manifest: toml::Table = text.parse().unwrap();
@@ -69,6 +71,11 @@ fn every_crate_uses_lower_layers_only() {
         for used in manifest.ships.iter().filter(|used| crates.contains_key(*used)) {
             assert!(layer(used) < layer(name), "{name} must not use {used}");
         }
+        // Components do not know that they are supervised.
+        assert!(
+            name == "launcher" || !manifest.ships.contains("supervisor"),
+            "{name} must not use supervisor"
+        );
         // A component's tests may use its real neighbour.
         for used in manifest.tests.iter().filter(|used| crates.contains_key(*used)) {
             assert!(layer(used) <= layer(name), "the tests of {name} must not use {used}");
@@ -95,7 +102,7 @@ fn the_benchmark_speaks_to_the_others_through_sockets_only() {
 #[test]
 fn the_supervisor_knows_no_component() {
     let names: Vec<String> = manifests().into_keys().filter(|name| layer(name) == COMPONENTS).collect();
-    let mut open = vec![root().join("launcher/src/supervisor")];
+    let mut open = vec![root().join("launcher/supervisor/src")];
     let mut seen = 0;
     while let Some(path) = open.pop() {
         if path.is_dir() {

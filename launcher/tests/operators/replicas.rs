@@ -59,8 +59,8 @@ fn each_replica_is_a_component_and_their_name_stands_for_all() {
     // Who needs them waits for all of them.
     say(&launcher, &["start", "web.1", "web.2"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let start = launcher::supervisor::control::Request::Start { component: "worker".to_owned() };
-    runtime.block_on(launcher::supervisor::control::request(&launcher.home.data(), &start)).unwrap();
+    let start = supervisor::control::Request::Start { component: "worker".to_owned() };
+    runtime.block_on(supervisor::control::request(&launcher.home.data(), &start)).unwrap();
     let worker = launcher.snapshot().component("worker").unwrap().clone();
     assert_eq!((worker.state, worker.waits_for), (State::Waiting, vec!["web.3".to_owned()]));
     say(&launcher, &["start", "site"]);

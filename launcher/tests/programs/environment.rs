@@ -62,7 +62,7 @@ fn what_is_not_to_start_by_itself_waits_for_the_operator_and_is_well() {
     let config = "[components.tool]\ncommand = ['sleep', '600']\nneeds = []\nautostart = false\n\
                   [components.user]\ncommand = ['sleep', '600']\nneeds = ['tool']\nautostart = false\n";
     let launcher = home(config).start();
-    wait_for("the others", || launcher.try_snapshot().filter(launcher::supervisor::Snapshot::is_healthy));
+    wait_for("the others", || launcher.try_snapshot().filter(supervisor::Snapshot::is_healthy));
     assert_eq!(launcher.component("tool").unwrap()["state"], "stopped");
     let why = run(&launcher, &["why", "tool"]);
     assert!(why.contains("autostart = false") && why.contains("launcher start tool"), "{why}");

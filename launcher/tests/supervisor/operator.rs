@@ -142,7 +142,7 @@ fn a_reload_restarts_what_differs_and_leaves_the_rest() {
         );
         bench.until_state("bot", State::Ready).await;
         let after = bench.snapshot().await;
-        let pid = |snapshot: &launcher::supervisor::Snapshot, name| snapshot.component(name).unwrap().pid;
+        let pid = |snapshot: &supervisor::Snapshot, name| snapshot.component(name).unwrap().pid;
         assert_eq!(pid(&before, "api"), pid(&after, "api"));
         assert_ne!(pid(&before, "chat"), pid(&after, "chat"));
         assert!(after.component("web").is_none());

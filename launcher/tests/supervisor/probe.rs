@@ -220,7 +220,7 @@ fn a_change_of_policy_restarts_nothing_and_holds_at_once() {
             let new = bench.component(&old.name).await;
             assert_eq!((new.pid, new.restarts), (old.pid, 0), "{}", old.name);
         }
-        assert!(matches!(bench.progress().await, launcher::supervisor::Progress::Changed(..)));
+        assert!(matches!(bench.progress().await, supervisor::Progress::Changed(..)));
         bench.stop().await;
     });
 }

@@ -132,7 +132,7 @@ fn a_dependency_that_is_away_is_named_and_waited_for() {
         let check = move || {
             let up = probe.load(Ordering::SeqCst);
             let answer = async move { if up { Ok(()) } else { Err("refuses connections".to_owned()) } };
-            Box::pin(answer) as launcher::supervisor::Probe
+            Box::pin(answer) as supervisor::Probe
         };
         let bench = Bench::with(|data| {
             let mut plan = plan(data, vec![server("api", &["mongodb"])]);

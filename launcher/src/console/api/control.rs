@@ -13,7 +13,7 @@ use crate::console::input::Nothing;
 use crate::console::looker::unexpected;
 use crate::console::problem::Problem;
 use crate::supervisor::Snapshot;
-use crate::supervisor::control::{Request, Response};
+use crate::supervisor::control::{self, Request, Response};
 use crate::supervisor::status::{ComponentStatus, State};
 
 /// Stands for every component that is part of this run.
@@ -78,7 +78,7 @@ async fn each(
     let chosen = chosen(&app.looker.look().await?, &names.components, is_in_all)?;
     let mut answer = Accepted { accepted: Vec::new(), refused: Vec::new() };
     for component in chosen {
-        match crate::supervisor::control::request(&app.setting.data, &request(component.clone())).await {
+        match control::request(&app.setting.data, &request(component.clone())).await {
             Ok(Response::Accepted) => answer.accepted.push(component),
             Ok(Response::Refused { reason }) => answer.refused.push(Refused { component, reason }),
             Ok(_) => return Err(unexpected()),
