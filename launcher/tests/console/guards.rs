@@ -155,11 +155,11 @@ fn a_login_link_gives_the_token_once() {
     for wrong in [code, "x", ""] {
         assert_eq!(login(wrong).status, 401, "{wrong}");
     }
-    let log = std::fs::read_to_string(console.launcher.home.logs().join("launcher.log")).unwrap();
-    assert!(
-        !log.contains(&console.token) && !log.contains(code) && log.contains("a login link was used"),
-        "{log}"
-    );
+    let log = wait_for("the login to be logged", || {
+        let log = std::fs::read_to_string(console.launcher.home.logs().join("launcher.log")).unwrap();
+        log.contains("a login link was used").then_some(log)
+    });
+    assert!(!log.contains(&console.token) && !log.contains(code), "{log}");
 }
 
 #[test]
