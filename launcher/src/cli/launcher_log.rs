@@ -9,9 +9,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::supervisor::logs::launcher_log::{Limits, OwnLog};
 
-/// Lines in the queue. The launcher writes a few per second at most, so only a disk that hangs for hours makes it drop any; waiting instead
-/// would block the supervisor.
-const WAITING_LINES: usize = 16_384;
+/// Lines in the queue. The launcher writes a few per second at most, so only a disk that hangs for minutes makes it drop any; waiting instead
+/// would block the supervisor. The queue has its memory from the beginning, 32 bytes a line.
+const WAITING_LINES: usize = 1024;
 
 /// Opens the log, which no other process may write to. Queued lines are written when the guard is dropped.
 pub(super) fn begin(logs: &Path, limits: Limits) -> WorkerGuard {
