@@ -54,7 +54,7 @@ pub struct ComponentConfig {
     pub watch: Vec<String>,
     /// After which ends it is started again: a service always, a one-shot never, where nothing is said.
     pub restart: Option<RestartWhen>,
-    /// The first backoff; it doubles with each further restart.
+    /// The first backoff; it doubles with each further restart. After the first crash of a program that was ready there is none.
     #[serde(with = "kit::duration")]
     pub backoff: Duration,
     /// The maximum backoff.

@@ -96,7 +96,7 @@ pub(super) struct CrashContext {
     run: Uuid,
     states: BTreeMap<String, State>,
     answers: BTreeMap<String, VecDeque<Answer>>,
-    /// Reports that wait for their last lines; at most one per component, because a new process starts after the old one's lines were read.
+    /// Reports that wait for their last lines; at most one per component: when the next process crashes, too, the report is written without.
     open: BTreeMap<String, Report>,
 }
 

@@ -331,7 +331,8 @@ pub enum RestartWhen {
 pub struct RestartPolicy {
     /// After which ends.
     pub when: RestartWhen,
-    /// The first backoff.
+    /// The first backoff. The first crash of an incarnation that was ready, and lived for at least this long, is followed by a restart
+    /// without one.
     pub base: Duration,
     /// The factor by which the backoff grows.
     pub factor: f64,

@@ -22,17 +22,17 @@ fn config() -> String {
         + &component("calm", "polite", "needs = []\nnotify = true")
 }
 
-/// The maximum number of restarts within a time, if each run is followed by a backoff that doubles from 0.2 s to 30 s, with favourable
-/// jitter.
+/// The maximum number of restarts within a time, if the first restart comes at once and each further run is followed by a backoff that
+/// doubles from 0.2 s to 30 s, with favourable jitter.
 fn most_restarts(time: f64, life: f64, is_reset: bool) -> u32 {
-    let (mut passed, mut wait, mut restarts) = (0.0, 0.2, 0);
+    let (mut passed, mut wait, mut restarts) = (0.0, 0.0, 0);
     loop {
         passed += life + 0.8 * wait;
         if passed > time {
             return restarts;
         }
         restarts += 1;
-        wait = if is_reset { 0.2 } else { f64::min(wait * 2.0, 30.0) };
+        wait = if is_reset { 0.0 } else { (wait * 2.0_f64).clamp(0.2, 30.0) };
     }
 }
 

@@ -12,12 +12,20 @@ pub(super) struct Budget {
     granted: VecDeque<Instant>,
     /// The number of consecutive backoffs that have grown.
     level: i32,
+    /// A restart was granted without a backoff.
+    spared: bool,
 }
 
 impl Budget {
-    /// Requests a restart after a crash: returns the backoff, or `None` if the restarts are used up. `unit` is a uniform random number from
-    /// 0 to 1.
-    pub(super) fn grant(&mut self, now: Instant, policy: &RestartPolicy, unit: f64) -> Option<Duration> {
+    /// Requests a restart after a crash: returns the backoff, or `None` if the restarts are used up. There is no backoff after the first crash
+    /// of a component that had `served`: nothing suggests that it will crash again. `unit` is a uniform random number from 0 to 1.
+    pub(super) fn grant(
+        &mut self,
+        now: Instant,
+        policy: &RestartPolicy,
+        served: bool,
+        unit: f64,
+    ) -> Option<Duration> {
         while self.granted.front().is_some_and(|at| now.saturating_duration_since(*at) >= policy.window) {
             self.granted.pop_front();
         }
@@ -25,14 +33,21 @@ impl Budget {
             return None;
         }
         self.granted.push_back(now);
+        if served && self.level == 0 && !self.spared {
+            self.spared = true;
+            return Some(Duration::ZERO);
+        }
         self.level = self.level.saturating_add(1);
         Some(self.wait(policy, unit))
     }
 
-    /// Increases the last backoff and all later ones as if there had been this many more crashes.
-    pub(super) fn lengthen(&mut self, policy: &RestartPolicy, by: i32, unit: f64) -> Duration {
+    /// Increases the last backoff and all later ones as if there had been this many more crashes; `None` if there was no backoff.
+    pub(super) fn lengthen(&mut self, policy: &RestartPolicy, by: i32, unit: f64) -> Option<Duration> {
+        if self.level == 0 {
+            return None;
+        }
         self.level = self.level.saturating_add(by);
-        self.wait(policy, unit)
+        Some(self.wait(policy, unit))
     }
 
     fn wait(&self, policy: &RestartPolicy, unit: f64) -> Duration {
@@ -58,13 +73,30 @@ mod tests {
             RestartPolicy { intensity: 100, cap: Duration::from_secs(1), ..RestartPolicy::default() };
         let now = Instant::now();
         let mut budget = Budget::default();
-        let waits: Vec<u128> = (0..5).map(|_| budget.grant(now, &policy, 0.5).unwrap().as_millis()).collect();
+        let waits: Vec<u128> =
+            (0..5).map(|_| budget.grant(now, &policy, false, 0.5).unwrap().as_millis()).collect();
         assert_eq!(waits, [200, 400, 800, 1000, 1000]);
         budget.reset();
-        assert_eq!(budget.grant(now, &policy, 0.0).unwrap().as_millis(), 160);
+        assert_eq!(budget.grant(now, &policy, false, 0.0).unwrap().as_millis(), 160);
         budget.reset();
-        assert_eq!(budget.grant(now, &policy, 1.0).unwrap().as_millis(), 240);
-        assert_eq!(budget.lengthen(&policy, 2, 0.5).as_millis(), 800);
+        assert_eq!(budget.grant(now, &policy, false, 1.0).unwrap().as_millis(), 240);
+        assert_eq!(budget.lengthen(&policy, 2, 0.5).unwrap().as_millis(), 800);
+    }
+
+    #[test]
+    fn the_first_crash_after_service_costs_no_wait_and_the_next_begins_with_the_shortest() {
+        let policy = RestartPolicy::default();
+        let now = Instant::now();
+        let mut budget = Budget::default();
+        let mut wait = |served| budget.grant(now, &policy, served, 0.5).unwrap().as_millis();
+        assert_eq!([wait(true), wait(true), wait(false), wait(true)], [0, 200, 400, 800]);
+        budget.reset();
+        assert_eq!(budget.grant(now, &policy, false, 0.5).unwrap().as_millis(), 200);
+        assert_eq!(budget.grant(now, &policy, true, 0.5).unwrap().as_millis(), 400);
+        budget.reset();
+        assert_eq!(budget.grant(now, &policy, true, 0.5), Some(Duration::ZERO));
+        assert_eq!(budget.lengthen(&policy, 3, 0.5), None, "there is no backoff that could be longer");
+        assert_eq!(budget.grant(now, &policy, true, 0.5).unwrap().as_millis(), 200);
     }
 
     #[test]
@@ -73,10 +105,10 @@ mod tests {
         let start = Instant::now();
         let mut budget = Budget::default();
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(budget.grant(at(0), &policy, 0.5).is_some());
-        assert!(budget.grant(at(10), &policy, 0.5).is_some());
-        assert!(budget.grant(at(59), &policy, 0.5).is_none());
-        assert!(budget.grant(at(60), &policy, 0.5).is_some());
-        assert!(budget.grant(at(61), &policy, 0.5).is_none());
+        assert!(budget.grant(at(0), &policy, false, 0.5).is_some());
+        assert!(budget.grant(at(10), &policy, false, 0.5).is_some());
+        assert!(budget.grant(at(59), &policy, false, 0.5).is_none());
+        assert!(budget.grant(at(60), &policy, false, 0.5).is_some());
+        assert!(budget.grant(at(61), &policy, false, 0.5).is_none());
     }
 }

@@ -331,8 +331,39 @@ impl World {
     }
 }
 
+/// The wait before the restart of a component that crashes after this time.
+fn wait_after(world: &mut World, is_ready: bool, life: Duration) -> Duration {
+    let (name, epoch) = ("c0".to_owned(), world.alive["c0"]);
+    if is_ready {
+        world.send(Event::Ready { name: name.clone(), epoch });
+    }
+    world.now += life;
+    world.alive.remove(&name);
+    let crashed = world.now;
+    world.send(Event::Exited { name: name.clone(), epoch, exit: ProcessExit::Code(1), oom: Oom::None });
+    world.ring(&name);
+    world.now - crashed
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(400, 100_000), ..ProptestConfig::default() })]
+
+    /// Within any row of crashes at most the first restart comes at once, and only after a life as a ready component.
+    #[test]
+    fn only_the_first_crash_in_a_row_costs_no_wait(lives in proptest::collection::vec((any::<bool>(), 0..90_000u64), 1..40)) {
+        let mut spec = component("c0", &[]);
+        spec.restart.intensity = u32::MAX;
+        let policy = spec.restart.clone();
+        let mut world = World::new(vec![spec]);
+        let mut is_first = true;
+        for (is_ready, life) in lives {
+            let life = Duration::from_millis(life);
+            is_first |= is_ready && life >= policy.reset_after;
+            let wait = wait_after(&mut world, is_ready, life);
+            prop_assert_eq!(wait.is_zero(), is_first && is_ready && life >= policy.base);
+            is_first = false;
+        }
+    }
 
     #[test]
     fn one_instance_in_order_and_an_end(plan in plans(), steps in steps(), stubbornness in 0..3usize) {

@@ -98,7 +98,9 @@ impl Component {
     /// A repeated crash is likely to be repeated again.
     fn lengthen(&mut self, unit: f64, out: &mut Vec<Action>) {
         let wait = self.budget.lengthen(&self.spec.restart, SAME_PENALTY, unit);
-        if let (Phase::Backoff { until }, Some((_, crashed_at))) = (&self.phase, self.crashed) {
+        if let (Phase::Backoff { until }, Some((_, crashed_at)), Some(wait)) =
+            (&self.phase, self.crashed, wait)
+        {
             let until = later(crashed_at, wait).max(*until);
             self.enter(Phase::Backoff { until }, "the same crash has come three times in a row", out);
             self.set_alarm(until, out);
@@ -123,7 +125,7 @@ impl Component {
         if when == RestartWhen::Never {
             return self.give_up(format!("its restart policy forbids a restart; it {}", end.how), out);
         }
-        match self.budget.grant(now, &self.spec.restart, unit) {
+        match self.budget.grant(now, &self.spec.restart, self.has_served(now), unit) {
             Some(delay) => {
                 let until = later(now, delay);
                 self.enter(Phase::Backoff { until }, &end.how, out);
@@ -139,6 +141,11 @@ impl Component {
                 );
             }
         }
+    }
+
+    /// Whether the incarnation that has ended was ready and did not crash at its start: it lived for at least the first backoff.
+    fn has_served(&self, now: Instant) -> bool {
+        self.ready_after.is_some() && now.saturating_duration_since(self.started) >= self.spec.restart.base
     }
 
     fn give_up(&mut self, reason: String, out: &mut Vec<Action>) {

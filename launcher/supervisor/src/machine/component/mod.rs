@@ -89,6 +89,8 @@ pub(crate) struct Component {
     /// The number of the present or last incarnation; 0 before the first.
     pub(crate) epoch: u64,
     pub(crate) pid: Option<u32>,
+    /// When the present or last incarnation was started.
+    pub(super) started: Instant,
     /// Restarts after it ended by itself.
     pub(crate) restarts: u32,
     pub(crate) ready_after: Option<Duration>,
@@ -130,6 +132,7 @@ impl Component {
             note,
             epoch: 0,
             pid: None,
+            started: now,
             restarts: 0,
             ready_after: None,
             last_error: None,
@@ -207,6 +210,7 @@ impl Component {
         debug_assert_eq!(self.phase, Phase::Waiting, "only who waits is started");
         self.epoch += 1;
         self.pid = None;
+        self.started = now;
         self.ready_after = None;
         self.status_text = None;
         self.unkillable = None;
