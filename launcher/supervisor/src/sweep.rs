@@ -37,6 +37,9 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval at which the guard searches for orphans that only their parent, the launcher, identifies.
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(2);
 
+/// The number of searches in which each child is read once.
+const TURNS: u32 = 8;
+
 /// Processes with their start time, because an id may be reused.
 type Seen = BTreeSet<(u32, u64)>;
 
@@ -56,7 +59,7 @@ pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
             .map(signal);
     let mut lifeline = pipe::Receiver::from_owned_fd(rustix::stdio::stdin().try_clone_to_owned()?)?;
     let mut buffer = [0; 64];
-    let mut seen = Seen::default();
+    let mut children = Children::default();
     let launcher = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
     loop {
         // A control group identifies them better.
@@ -64,9 +67,13 @@ pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
             Ok(Ok(0) | Err(_)) => break,
             Ok(Ok(_)) => {}
             Err(_) if group.is_some() => {}
-            Err(_) => seen = launcher.map(unmarked_children).unwrap_or_default(),
+            Err(_) => {
+                let listed = launcher.map(proc::children).unwrap_or_default();
+                children.look(listed.into_iter().filter(|pid| *pid != proc::own()), unmarked);
+            }
         }
     }
+    let seen = children.unmarked;
     end_within(ORPHANS_GRACE, Some(run_id), None, group, &seen).await;
     // A process that was being started when the launcher ended has its mark only now.
     tokio::time::sleep(LATECOMERS).await;
@@ -74,10 +81,36 @@ pub async fn guard(run_id: Uuid, group: Option<&Path>) -> io::Result<()> {
     Ok(())
 }
 
-/// The orphans among a launcher's children, which have no mark, unlike those that it has started itself.
-fn unmarked_children(launcher: u32) -> Seen {
-    let unmarked = proc::children(launcher).into_iter().filter(|pid| *pid != proc::own() && !is_marked(*pid));
-    unmarked.filter_map(|pid| Some((pid, proc::entry(pid)?.started))).collect()
+/// The launcher's children, as the guard knows them.
+///
+/// To read the environment of each at every search would cost more than all else that an idle launcher does. So those that were there at the
+/// search before are read in turn, [`TURNS`] searches for all of them: a process loses its mark only by executing a program without it.
+#[derive(Debug, Default)]
+struct Children {
+    known: BTreeSet<u32>,
+    /// The orphans among them, which have no mark, unlike those that the launcher has started itself.
+    unmarked: Seen,
+    searches: u32,
+}
+
+impl Children {
+    /// These are there now; `read` returns the start time of one without a mark.
+    fn look(&mut self, pids: impl Iterator<Item = u32>, mut read: impl FnMut(u32) -> Option<u64>) {
+        let pids: BTreeSet<u32> = pids.collect();
+        self.searches = self.searches.wrapping_add(1);
+        let turn = self.searches % TURNS;
+        let is_read = |pid: &u32| !self.known.contains(pid) || pid % TURNS == turn;
+        let (new, old): (BTreeSet<u32>, BTreeSet<u32>) = pids.iter().partition(|pid| is_read(pid));
+        self.unmarked.retain(|(pid, _)| old.contains(pid));
+        self.unmarked.extend(new.into_iter().filter_map(|pid| Some((pid, read(pid)?))));
+        self.known = pids;
+    }
+}
+
+/// When a process started, unless it has a mark.
+fn unmarked(pid: u32) -> Option<u64> {
+    let entry = proc::entry(pid)?;
+    (!is_marked(pid)).then_some(entry.started)
 }
 
 /// Ends every process of a run, or that holds a lock, or is in a control group: TERM, a second, KILL. Returns when they have ended or
@@ -174,6 +207,37 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn only_new_children_are_read_and_a_part_of_the_others() {
+        let mut children = Children::default();
+        let mut read = Vec::new();
+        let mut look = |children: &mut Children, pids: std::ops::Range<u32>, unmarked: u32| {
+            read.clear();
+            children.look(pids, |pid| {
+                read.push(pid);
+                (pid == unmarked).then_some(7)
+            });
+            read.clone()
+        };
+        assert_eq!(look(&mut children, 100..164, 101).len(), 64);
+        assert_eq!(children.unmarked, Seen::from([(101, 7)]));
+        let again: BTreeSet<u32> = (0..TURNS)
+            .flat_map(|_| {
+                let some = look(&mut children, 100..164, 101);
+                assert_eq!(some.len(), 8, "{some:?}");
+                some
+            })
+            .collect();
+        assert_eq!((again.len(), &children.unmarked), (64, &Seen::from([(101, 7)])));
+        // One that is new, and one that has lost its mark.
+        assert!(look(&mut children, 100..165, 164).contains(&164));
+        assert!(children.unmarked.contains(&(164, 7)));
+        (0..TURNS).for_each(|_| _ = look(&mut children, 100..165, 120));
+        assert_eq!(children.unmarked, Seen::from([(120, 7)]));
+        look(&mut children, 130..165, 120);
+        assert!(children.unmarked.is_empty(), "it has ended");
+    }
 
     /// A process that reports that its traps are set, and ignores TERM.
     fn stubborn(run: &str) -> Child {

@@ -257,9 +257,15 @@ fn number(pid: Pid) -> u32 {
     pid.as_raw_nonzero().get().unsigned_abs()
 }
 
-/// The process tree of a main process. Other children of ours, such as probes, have groups of their own.
+/// The process tree of a main process. Other children of ours, such as probes, have groups of their own. The environment of what was started
+/// before it is not read: on a machine with many processes that would take longer than all else between its end and its next start.
 fn process_tree(main: u32, daemon: Arc<AtomicU32>, mark: String) -> ProcessTree {
+    // Unknown, and so before all others, if it has ended already.
+    let started = proc::entry(main).map_or(0, |entry| entry.started);
     let belongs = move |pid: u32, entry: &proc::Entry| {
+        if entry.started < started {
+            return false;
+        }
         // Until then it is 0, the group of the kernel's own threads.
         let daemon = daemon.load(Ordering::Relaxed);
         if daemon != 0 && entry.group == daemon {
@@ -324,4 +330,37 @@ fn give_up(mut child: Child, error: io::Error) -> io::Error {
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     let _ = child.wait();
     error
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_was_started_earlier_belongs_to_no_process_and_what_has_its_mark_does() {
+        let mark = sweep::mark(Uuid::new_v4(), "web");
+        let sleeper = |mark: &str| {
+            let (name, value) = mark.split_once('=').unwrap();
+            Command::new("sleep").arg("600").env(name, value).process_group(0).spawn().unwrap()
+        };
+        let started = |child: &Child| proc::entry(child.id()).unwrap().started;
+        let mut earlier = sleeper(&mark);
+        // The kernel counts in ticks.
+        let (mut main, mut mains) = (sleeper(&mark), Vec::new());
+        while started(&main) == started(&earlier) {
+            mains.push(std::mem::replace(&mut main, sleeper(&mark)));
+        }
+        let mut later = sleeper(&mark);
+        let mut tree = process_tree(main.id(), Arc::default(), mark);
+        let members = tree.search();
+        let (has_earlier, has_later) =
+            (members.contains_key(&earlier.id()), members.contains_key(&later.id()));
+        for child in [&mut earlier, &mut main, &mut later].into_iter().chain(&mut mains) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!((has_earlier, has_later), (false, true));
+    }
 }
