@@ -147,7 +147,7 @@ pub struct ScheduleStatus {
     pub time_zone: Option<String>,
     /// When it runs next; not while it is stopped.
     pub next_run: Option<String>,
-    /// Its last run, or the present one, since the launcher was started.
+    /// Its last run, or the present one, also before the launcher was started.
     pub last_run: Option<RunStatus>,
     /// Whether one more run follows the present one.
     pub queued: bool,
@@ -160,7 +160,7 @@ pub struct ScheduleStatus {
 pub struct RunStatus {
     /// When it began.
     pub started_at: String,
-    /// When it was over.
+    /// When it was over; at the latest, if the launcher ended before.
     pub ended_at: Option<String>,
     /// What became of it, in words that fit after the component's name.
     pub result: Option<String>,

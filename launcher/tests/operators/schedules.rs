@@ -61,6 +61,39 @@ fn the_operator_runs_suspends_and_resumes_it() {
 }
 
 #[test]
+fn the_last_run_is_known_after_a_restart_of_the_launcher() {
+    let config = "[components.job]\ncommand = ['sh', '-c', 'exit 3']\ntype = 'oneshot'\nneeds = []\nschedule = '0 3 * * *'\n\
+                  [components.long]\ncommand = ['sleep', '600']\ntype = 'oneshot'\nneeds = []\nschedule = '0 3 * * *'\n";
+    let mut launcher = home(config).start();
+    wait_for("the chat server", || (launcher.component("chat-server")?["state"] == "ready").then_some(()));
+    text(&launcher, &["restart", "job"]);
+    let mut asking = launcher.home.command(&["restart", "long"]).spawn().unwrap();
+    let before = wait_for("both runs", || {
+        let job = schedule(&launcher, "job").1.last_run.filter(|run| run.ended_at.is_some())?;
+        Some((job, schedule(&launcher, "long").1.last_run?))
+    });
+    let file = launcher.home.data().join("run/schedules.json");
+    wait_for("the file", || std::fs::read_to_string(&file).ok().filter(|text| text.contains("\"long\"")));
+    asking.kill().unwrap();
+    asking.wait().unwrap();
+    launcher.end("-KILL");
+    launcher.start_again();
+    let (state, job) = wait_for("the launcher", || {
+        let component = launcher.try_snapshot()?.component("job")?.clone();
+        Some((component.state, component.schedule?))
+    });
+    assert_eq!(
+        (state, job.last_run),
+        (State::Scheduled, Some(before.0)),
+        "and what was missed is not made up for"
+    );
+    let long = schedule(&launcher, "long").1.last_run.unwrap();
+    assert_eq!(long.started_at, before.1.started_at);
+    assert_eq!(long.result.as_deref(), Some("was interrupted by the end of the launcher"));
+    assert!(text(&launcher, &["why", "job"]).contains("last run"));
+}
+
+#[test]
 fn mistakes_in_schedules_are_told() {
     let config = "[components.a]\ncommand = ['true']\nschedule = '61 * * * *'\n\
                   [components.b]\ncommand = ['true']\ntype = 'oneshot'\nschedule = '@daily'\ntime-zone = 'Europe/Berln'\n\

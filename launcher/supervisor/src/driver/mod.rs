@@ -22,6 +22,7 @@ mod reload;
 mod report;
 mod reports;
 mod run_directory;
+mod run_file;
 mod schedules;
 mod service_manager;
 mod snapshot;
@@ -181,7 +182,7 @@ impl Driver {
             incarnations: BTreeMap::new(),
             alarms: BTreeMap::new(),
             liveness: BTreeMap::new(),
-            schedules: Schedules::default(),
+            schedules: Schedules::open(&run_dir),
             files,
             dependencies,
             reports,
@@ -199,7 +200,8 @@ impl Driver {
             .files
             .watch(&driver.plan.components, &[driver.plan.data.as_path(), driver.plan.logs.as_path()]);
         driver.run(inbox).await;
-        let Self { logs, outcome, .. } = driver;
+        let Self { logs, outcome, schedules, .. } = driver;
+        schedules.close().await;
         logs.close().await;
         Ok(outcome)
     }

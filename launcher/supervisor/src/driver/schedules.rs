@@ -1,10 +1,11 @@
-//! The components that run by the clock: when they are due, and what became of their last run.
+//! The components that run by the clock: when they are due, and what became of their last run, which is kept in a file.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
+use super::run_file::{RunFile, Runs};
 use crate::clock;
 use crate::machine::Component;
 use crate::schedule::Agenda;
@@ -12,14 +13,26 @@ use crate::spec::ComponentSpec;
 use crate::status::{RunStatus, ScheduleStatus, State};
 
 /// What the driver knows of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Schedules {
     agenda: Agenda,
-    /// The last run of each, since the launcher was started.
-    runs: BTreeMap<String, RunStatus>,
+    /// The last run of each.
+    runs: Runs,
+    file: RunFile,
 }
 
 impl Schedules {
+    /// None yet; with the last runs that an earlier launcher has left in the run directory.
+    pub(super) fn open(run_dir: &Path) -> Self {
+        let (file, runs) = RunFile::open(run_dir, &clock::rfc3339());
+        Self { agenda: Agenda::default(), runs, file }
+    }
+
+    /// Writes what is not written yet; gives up if the disk hangs.
+    pub(super) async fn close(self) {
+        self.file.close().await;
+    }
+
     /// These run from now on.
     pub(super) fn set(&mut self, components: &[ComponentSpec]) {
         let schedules = components
@@ -59,11 +72,13 @@ impl Schedules {
             State::Starting if is_over => {
                 let run = RunStatus { started_at: clock::rfc3339(), ended_at: None, result: None };
                 self.runs.insert(name.clone(), run);
+                self.file.write(&self.runs);
             }
             State::Finished | State::Failed | State::Stopped => {
                 if let Some(run) = self.runs.get_mut(name).filter(|run| run.ended_at.is_none()) {
                     run.ended_at = Some(clock::rfc3339());
                     run.result = Some(why.to_owned());
+                    self.file.write(&self.runs);
                 }
             }
             State::Starting
