@@ -42,6 +42,33 @@ fn a_changed_file_restarts_its_program_and_says_which() {
 }
 
 #[test]
+fn a_directory_that_does_not_exist_yet_is_watched_once_it_is_made_and_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("build/out");
+    let config = format!(
+        "[components.app]\ncommand = ['sleep', '600']\ncwd = '{}'\nneeds = []\nwatch = ['build/out/**/*.js']\n",
+        directory.path().display()
+    );
+    let launcher = home(&config).up();
+    let mut pid = launcher.component_pid("app").unwrap();
+    let mut restarted = |what: &str| {
+        pid = wait_for(what, || launcher.component_pid("app").filter(|other| *other != pid));
+    };
+    std::fs::create_dir_all(source.join("deep")).unwrap();
+    std::fs::write(source.join("deep/a.js"), "1").unwrap();
+    restarted("a restart for the files of a new directory");
+    std::fs::write(source.join("b.js"), "1").unwrap();
+    restarted("a restart for a file in it");
+    std::fs::remove_dir_all(directory.path().join("build")).unwrap();
+    restarted("a restart because the files are gone");
+    std::fs::create_dir_all(&source).unwrap();
+    std::fs::write(source.join("c.js"), "1").unwrap();
+    restarted("a restart for the directory that is back");
+    std::fs::write(source.join("d.js"), "1").unwrap();
+    restarted("a restart for a file in that");
+}
+
+#[test]
 fn its_own_logs_and_data_restart_nobody() {
     let config = "[components.app]\ncommand = ['sh', '-c', 'while :; do echo x; sleep 0.05; done']\nneeds = []\nwatch = ['data/**', 'logs/**']\n";
     let launcher = home(config).up();

@@ -2,19 +2,22 @@
 //!
 //! The life of a change: the system tells a thread of `notify`'s; what no pattern matches, and what lies in the data and the log directory, is
 //! dropped there; the rest is remembered, one path for each component, so that nothing can pile up; once there has been quiet for
-//! [`QUIET`], but no later than [`PATIENCE`], the driver is told. While nothing is watched there is neither thread nor task.
+//! [`QUIET`], but no later than [`PATIENCE`], the driver is told. While nothing is watched there is neither thread nor task. A directory that
+//! does not exist is watched once it is made ([`Roots`]); the files that it has then count as changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use notify::event::ModifyKind;
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{EventKind, RecommendedWatcher, Watcher};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::roots::Roots;
 use crate::glob::Glob;
 use crate::spec::{ComponentSpec, Launch};
 
@@ -23,6 +26,9 @@ const QUIET: Duration = Duration::from_millis(300);
 
 /// What is written on and on is not waited for any longer.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The interval of checks whether a directory that does not exist was made.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The driver takes them at once.
 const PLACES: usize = 16;
@@ -52,7 +58,7 @@ pub(super) struct Files {
 #[derive(Debug)]
 struct Running {
     /// Its end ends the thread that has the watcher.
-    _lifeline: std::sync::mpsc::Sender<()>,
+    _lifeline: Arc<SyncSender<()>>,
     settling: JoinHandle<()>,
 }
 
@@ -67,11 +73,17 @@ impl Drop for Running {
 struct Changes {
     paths: Mutex<BTreeMap<String, PathBuf>>,
     changed: Notify,
+    /// Watched directories that were removed or replaced.
+    gone: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Changes {
     fn paths(&self) -> MutexGuard<'_, BTreeMap<String, PathBuf>> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gone(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,14 +108,15 @@ impl Files {
         let changes = Arc::new(Changes::default());
         let ignored: Vec<PathBuf> =
             ignored.iter().filter_map(|path| std::path::absolute(path).ok()).collect();
-        let (lifeline, end) = std::sync::mpsc::channel::<()>();
-        let heard = Arc::clone(&changes);
+        // One place: one look sees everything.
+        let (look, looks) = sync_channel::<()>(1);
+        let lifeline = Arc::new(look);
+        let watch = Watch { rules, ignored, changes: Arc::clone(&changes) };
+        let look = Arc::downgrade(&lifeline);
         // A large tree takes its time.
         let thread = std::thread::Builder::new().name("file-watch".to_owned()).spawn(move || {
-            let watcher = begin(rules, ignored, heard);
-            match watcher {
-                Ok(_watcher) => _ = end.recv(),
-                Err(error) => tracing::error!(%error, "cannot watch files; `watch` restarts nothing"),
+            if let Err(error) = watch.run(look, &looks) {
+                tracing::error!(%error, "cannot watch files; `watch` restarts nothing");
             }
         });
         if let Err(error) = thread {
@@ -122,31 +135,74 @@ fn rule(spec: &ComponentSpec) -> Option<Rule> {
     (!globs.is_empty()).then(|| Rule { component: spec.name.clone(), globs })
 }
 
-fn begin(
+/// The thread that has the watcher.
+#[derive(Debug, Clone)]
+struct Watch {
     rules: Vec<Rule>,
     ignored: Vec<PathBuf>,
     changes: Arc<Changes>,
-) -> notify::Result<RecommendedWatcher> {
-    let roots: std::collections::BTreeSet<PathBuf> =
-        rules.iter().flat_map(|rule| &rule.globs).map(|glob| glob.root.clone()).collect();
-    let unwanted = ignored.clone();
-    let heard = move |event: notify::Result<notify::Event>| {
-        let Ok(event) = event else { return };
-        if is_change(event.kind) {
-            note(&rules, &ignored, &event.paths, &changes);
-        }
-    };
-    let mut watcher = notify::recommended_watcher(heard)?;
-    for root in roots {
-        if let Err(error) = watcher.watch(&root, RecursiveMode::Recursive) {
-            tracing::error!(directory = %root.display(), %error, "cannot watch this directory for changes");
+}
+
+impl Watch {
+    /// Watches until nobody holds the sender any more.
+    fn run(self, look: Weak<SyncSender<()>>, looks: &Receiver<()>) -> notify::Result<()> {
+        let mut roots =
+            Roots::new(self.rules.iter().flat_map(|rule| &rule.globs).map(|glob| glob.root.clone()));
+        let mut watcher = self.watcher(roots.wanted().clone(), look)?;
+        self.add(&mut roots, &mut watcher);
+        loop {
+            match looks.recv_timeout(if roots.is_complete() { Duration::MAX } else { LOOK }) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            for gone in std::mem::take(&mut *self.changes.gone()) {
+                roots.forget(&gone, &mut watcher);
+            }
+            for made in self.add(&mut roots, &mut watcher) {
+                super::roots::files(&made).for_each(|path| self.note(&[path]));
+            }
         }
     }
-    for path in unwanted {
-        // What is not watched need not be left out.
-        let _ = watcher.unwatch(&path);
+
+    fn watcher(
+        &self,
+        wanted: BTreeSet<PathBuf>,
+        look: Weak<SyncSender<()>>,
+    ) -> notify::Result<RecommendedWatcher> {
+        let watch = self.clone();
+        notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            if !is_change(event.kind) {
+                return;
+            }
+            watch.note(&event.paths);
+            let is_gone = |root: &&PathBuf| event.paths.iter().any(|path| root.starts_with(path));
+            let gone: Vec<PathBuf> = wanted.iter().filter(is_gone).cloned().collect();
+            if !gone.is_empty()
+                && let Some(look) = look.upgrade()
+            {
+                watch.changes.gone().extend(gone);
+                // If it is full, the look is still to come.
+                let _ = look.try_send(());
+            }
+        })
     }
-    Ok(watcher)
+
+    /// Watches the directories that exist now and did not before.
+    fn add(&self, roots: &mut Roots, watcher: &mut RecommendedWatcher) -> Vec<PathBuf> {
+        let made = roots.add(watcher);
+        if !made.is_empty() {
+            for path in &self.ignored {
+                // What is not watched need not be left out.
+                let _ = watcher.unwatch(path);
+            }
+        }
+        made
+    }
+
+    fn note(&self, paths: &[PathBuf]) {
+        note(&self.rules, &self.ignored, paths, &self.changes);
+    }
 }
 
 /// Reading a file, or changing who may, is no change.

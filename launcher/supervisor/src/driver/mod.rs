@@ -21,6 +21,7 @@ pub(super) mod program;
 mod reload;
 mod report;
 mod reports;
+mod roots;
 mod run_directory;
 mod run_file;
 mod schedules;
