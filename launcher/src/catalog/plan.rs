@@ -89,6 +89,7 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         kind: ComponentKind::Service,
         pid_file: None,
         launch: launch(component, config, loaded, process),
+        is_of_other_user: false,
         readiness: if replaced_by.is_some() { Readiness::Executed } else { Readiness::Notify },
         listen: sockets(component, loaded),
         address: Some(address),

@@ -107,6 +107,7 @@ fn program(
             env_remove: process.settings_variables.clone(),
             cwd: config.cwd.as_ref().map(PathBuf::from),
         },
+        is_of_other_user: config.user.is_some(),
         readiness: readiness(config, process, &setup),
         listen: Vec::new(),
         address: config.address.clone(),

@@ -1,5 +1,6 @@
 //! Changes to another user before a program is executed.
 
+use std::os::unix::fs::lchown;
 use std::process::Command;
 
 use kit::{Exit, Failure};
@@ -52,6 +53,10 @@ fn become_other(uid: Uid, gid: Gid, account: Option<&Account>) -> rustix::io::Re
     // So that writing to `/dev/stdout` reaches its log, too.
     for output in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
         let _ = fchown(output, Some(uid), Some(gid));
+    }
+    // Only its owner may send to it.
+    if let Some(socket) = std::env::var_os("NOTIFY_SOCKET") {
+        let _ = lchown(socket, Some(uid.as_raw()), Some(gid.as_raw()));
     }
     let members = account.map(|account| account.groups.as_slice()).unwrap_or_default();
     let groups: Vec<Gid> = std::iter::once(gid).chain(members.iter().copied().map(Gid::from_raw)).collect();

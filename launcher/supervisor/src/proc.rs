@@ -97,6 +97,13 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
     lists.flat_map(pids).collect()
 }
 
+/// The id of the user that a process runs as.
+pub(super) fn user_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_whitespace().next()?.parse().ok()
+}
+
 /// Whether a process was started with a variable `NAME=value` that matches. For other users' processes only root can tell.
 pub(super) fn has_variable(pid: u32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
@@ -190,6 +197,13 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_user_of_a_process_is_known() {
+        assert_eq!(user_of(own()), Some(rustix::process::getuid().as_raw()));
+        assert_eq!(user_of(u32::MAX), None);
+    }
 
     #[test]
     fn a_name_may_hold_anything() {

@@ -84,6 +84,8 @@ pub struct ComponentSpec {
     pub pid_file: Option<PathBuf>,
     /// How to start it, or why not to.
     pub launch: Launch,
+    /// Whether it runs as another user, who must reach its notification socket.
+    pub is_of_other_user: bool,
     /// How it becomes ready.
     pub readiness: Readiness,
     /// The sockets that are opened for it and inherited by its processes.

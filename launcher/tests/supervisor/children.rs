@@ -74,6 +74,7 @@ fn component(
             env_remove: Vec::new(),
             cwd: None,
         },
+        is_of_other_user: false,
         readiness,
         listen: Vec::new(),
         address: None,

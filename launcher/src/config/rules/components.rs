@@ -96,16 +96,6 @@ fn program(
             "a one-shot component is done when it has exited with 0; write on-failure or never".to_owned(),
         );
     }
-    let is_of_others = component.user.is_some() || component.group.is_some();
-    let notifies =
-        [("notify", component.notify), ("watchdog", component.watchdog.is_some_and(|time| !time.is_zero()))];
-    for (key, _) in notifies.iter().filter(|(_, is_set)| is_of_others && *is_set) {
-        complain(
-            key,
-            "a program of another user cannot reach $NOTIFY_SOCKET in the data directory; use a probe"
-                .to_owned(),
-        );
-    }
     if component.notify && component.probe.is_some() {
         complain("probe", "one of notify and probe will do: which is to say that it serves?".to_owned());
     }

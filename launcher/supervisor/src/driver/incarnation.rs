@@ -17,10 +17,11 @@ use uuid::Uuid;
 
 use super::daemon::Forks;
 use super::farewell::Farewell;
-use super::notify::{Directory, NotifyMessage, Socket};
+use super::notify::{NotifyMessage, Socket};
 use super::probe::{Probes, awaited_line};
 use super::process::{Followed, Process, Start};
 use super::report::{Report, Reported, Reporter};
+use super::sockets::Sockets;
 use crate::cgroup::{Group, Realm};
 use crate::listeners::Listeners;
 use crate::lock::Claim;
@@ -101,7 +102,7 @@ pub(super) struct Environment<'a> {
     pub(super) run_id: Uuid,
     pub(super) claim: &'a Claim,
     pub(super) realm: Option<&'a Realm>,
-    pub(super) sockets: &'a Directory,
+    pub(super) sockets: &'a mut Sockets,
     pub(super) listeners: &'a mut Listeners,
     pub(super) logs: &'a mut Logs,
     pub(super) reports: &'a mpsc::Sender<Reported>,
@@ -113,7 +114,7 @@ pub(super) fn start(
     epoch: u64,
     environment: Environment<'_>,
 ) -> io::Result<Incarnation> {
-    let socket = environment.sockets.socket(&spec.name, epoch)?;
+    let socket = environment.sockets.socket(&spec.name, epoch, spec.is_of_other_user)?;
     let sockets = environment.listeners.inheritance(&spec.listen)?;
     let (awaited, found) = awaited_line(spec).map(Awaited::new).unzip();
     let (output, last_lines) = environment.logs.attach(&spec.name, awaited)?;
@@ -286,7 +287,7 @@ impl Termination {
         self.is_ordered |= !matches!(order, Some(Order::Renew));
         match order {
             Some(Order::Renew) => {
-                if let Err(error) = socket.renew() {
+                if let Err(error) = socket.renew(proc::user_of(process.main())) {
                     tracing::warn!(%error, "cannot make the notification socket of a component again");
                 }
             }

@@ -27,6 +27,7 @@ mod run_file;
 mod schedules;
 mod service_manager;
 mod snapshot;
+mod sockets;
 mod triggers;
 mod watch;
 
@@ -44,10 +45,10 @@ use self::groups::Groups;
 use self::guard::Guard;
 use self::incarnation::{Environment, Incarnation};
 use self::liveness::Liveness;
-use self::notify::Directory;
 use self::report::Reported;
 use self::schedules::Schedules;
 use self::service_manager::ServiceManager;
+use self::sockets::Sockets;
 use super::cgroup::Realm;
 use super::clock::{self, STANDSTILL};
 use super::control::{ControlQuery, Server};
@@ -88,7 +89,7 @@ pub(super) struct Driver {
     clock: Clock,
     logs: Logs,
     hooks: Hooks,
-    sockets: Directory,
+    sockets: Sockets,
     listeners: Listeners,
     server: Server,
     /// The queue for the control socket's requests.
@@ -176,7 +177,7 @@ impl Driver {
             clock: Clock::start(),
             logs: Logs::start(&plan.logs, plan.log_policy, &plan.secrets, hooks.tap.take())?,
             hooks,
-            sockets: Directory::make(&run_dir)?,
+            sockets: Sockets::make(&run_dir)?,
             listeners: Listeners::new()?,
             server: Server::bind(&run_dir, questions.clone())?,
             questions,
@@ -343,7 +344,7 @@ impl Driver {
             run_id: self.plan.run_id,
             claim: &self.claim,
             realm: self.realm.as_ref(),
-            sockets: &self.sockets,
+            sockets: &mut self.sockets,
             listeners: &mut self.listeners,
             logs: &mut self.logs,
             reports: &self.reports,

@@ -1,14 +1,12 @@
 //! Receives a child's status messages: the server side of the `sd_notify(3)` protocol.
 //!
-//! Each incarnation has a socket of its own, so that late messages of an earlier one are not attributed to it. The sockets are in the run
-//! directory, or in a private temporary directory if that path is too long for a socket address.
+//! Each incarnation has a socket of its own, so that late messages of an earlier one are not attributed to it.
 //!
 //! The kernel identifies the sender of a datagram; only the child's process group is accepted. That includes helpers that the child starts
 //! in its group, such as `systemd-notify`.
 
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,15 +14,6 @@ use protocol::sanitise;
 use rustix::process::Pid;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
-use uuid::Uuid;
-
-use crate::run_dir::private_dir;
-
-/// `sun_path` has 108 bytes, including the terminating zero.
-const MAX_PATH: usize = 107;
-
-/// The longest file name: a component's name, a dot, and an epoch.
-const MAX_NAME: usize = 40 + 1 + 20;
 
 /// The longest datagram in bytes; the rest of a longer one is lost.
 const MAX_DATAGRAM: usize = 4096;
@@ -50,52 +39,6 @@ pub(super) enum NotifyMessage {
     Extend(Duration),
 }
 
-/// The directory of the sockets; removed with its content when dropped.
-#[derive(Debug)]
-pub(super) struct Directory(PathBuf);
-
-impl Directory {
-    /// Creates an empty directory.
-    pub(super) fn make(run_dir: &Path) -> io::Result<Self> {
-        let path = std::path::absolute(run_dir.join("notify"))?;
-        if path.as_os_str().as_bytes().len() + 1 + MAX_NAME <= MAX_PATH {
-            match std::fs::remove_dir_all(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => private_dir(&path)?,
-            }
-            return Ok(Self(path));
-        }
-        // Fails if it exists, so that it cannot be another user's.
-        let path = std::env::temp_dir().join(format!("p2p-{}", Uuid::new_v4().simple()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-
-    /// Whether it still exists.
-    pub(super) fn is_in_place(&self) -> bool {
-        self.0.is_dir()
-    }
-
-    /// Creates it again after it was deleted.
-    pub(super) fn renew(&self) -> io::Result<()> {
-        private_dir(&self.0)
-    }
-
-    /// Creates the socket of an incarnation.
-    pub(super) fn socket(&self, component: &str, epoch: u64) -> io::Result<Socket> {
-        let path = self.0.join(format!("{component}.{epoch}"));
-        let socket = UnixDatagram::bind(&path)?;
-        senders::ask_for(&socket)?;
-        Ok(Socket { socket, again: None, path })
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The socket of one incarnation; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -106,19 +49,23 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// Binds a path. Only this user may send to it, and root.
+    pub(super) fn bind(path: PathBuf) -> io::Result<Self> {
+        Ok(Self { socket: bound(&path)?, again: None, path })
+    }
+
     /// The value of `$NOTIFY_SOCKET` for the child.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Binds the path again after it was deleted: the child uses the path.
-    pub(super) fn renew(&mut self) -> io::Result<()> {
+    /// Binds the path again after it was deleted: the child uses the path. Its owner may send to it.
+    pub(super) fn renew(&mut self, owner: Option<u32>) -> io::Result<()> {
         // A socket that exists was not deleted, or is unused.
         let _ = std::fs::remove_file(&self.path);
-        let socket = UnixDatagram::bind(&self.path)?;
-        senders::ask_for(&socket)?;
-        self.again = Some(socket);
-        Ok(())
+        self.again = Some(bound(&self.path)?);
+        // Without it only root may send.
+        chown(&self.path, owner, None)
     }
 
     /// Waits for the next datagram; empty unless it comes from a process of this group.
@@ -154,6 +101,13 @@ impl Socket {
             (received, _) => received,
         }
     }
+}
+
+fn bound(path: &Path) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    senders::ask_for(&socket)?;
+    Ok(socket)
 }
 
 /// Datagrams with the sender's process id.
@@ -269,29 +223,11 @@ mod tests {
         assert_eq!(parse(long.as_bytes()), [NotifyMessage::Status("x".repeat(MAX_STATUS))]);
     }
 
-    #[tokio::test]
-    async fn a_path_that_is_too_long_for_a_socket_is_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let deep = dir.path().join("x".repeat(100));
-        for run_dir in [dir.path(), &deep] {
-            let directory = Directory::make(run_dir).unwrap();
-            let socket = directory.socket(&"c".repeat(40), u64::MAX).unwrap();
-            let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
-            sender.send_to(b"READY=1", socket.path()).unwrap();
-            let us = rustix::process::getpgrp();
-            assert_eq!(socket.receive(us).await.unwrap(), [NotifyMessage::Ready]);
-            let path = directory.0.clone();
-            drop((socket, directory));
-            assert!(!path.exists());
-        }
-    }
-
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_stranger_is_not_listened_to() {
         let dir = tempfile::tempdir().unwrap();
-        let directory = Directory::make(dir.path()).unwrap();
-        let socket = directory.socket("chat", 1).unwrap();
+        let socket = Socket::bind(dir.path().join("socket")).unwrap();
         let sender = std::os::unix::net::UnixDatagram::unbound().unwrap();
         sender.send_to(b"READY=1", socket.path()).unwrap();
         // We are not in init's process group.

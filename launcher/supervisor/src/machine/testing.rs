@@ -20,6 +20,7 @@ pub(crate) fn component(name: &str, needs: &[&str]) -> ComponentSpec {
             env_remove: Vec::new(),
             cwd: None,
         },
+        is_of_other_user: false,
         readiness: Readiness::Notify,
         listen: Vec::new(),
         address: None,
