@@ -32,7 +32,7 @@ def figures(row):
     if len(times) >= 2 and re.fullmatch(r"[\d.]+", times[0]):
         yield "p50 ms", times[0]
         yield "p99 ms", times[1]
-    for unit in ("KiB each", "MiB PSS"):
+    for unit in ("KiB each", "MiB PSS", "µs each"):
         if found := re.search(rf"([\d.]+) {unit}", row["times"] + row["note"]):
             yield unit, found[1]
 

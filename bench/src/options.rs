@@ -32,6 +32,10 @@ pub struct Options {
     #[arg(long, default_value_t = 4.0, value_parser = seconds)]
     pub seconds: f64,
 
+    /// Rounds in `cost`; each measures every system with every window.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: u32,
+
     /// Messages a second offered in an open loop; half of what our text dialect relayed at most if not given.
     #[arg(long)]
     pub rate: Option<f64>,
@@ -64,6 +68,8 @@ pub enum Scenario {
     Bare,
     /// From the start of the launcher to everything ready, and the memory of the components.
     Start,
+    /// Processor time per relayed message, of our components and of other servers, in rounds in turns.
+    Cost,
     /// Messages to receivers who are there: at most (closed loop), and at a given rate (open loop).
     Relay,
     /// Messages to receivers who are away, acknowledged; then everything is fetched and checked.

@@ -4,6 +4,7 @@ mod alone;
 mod backlog;
 mod bare;
 mod bench;
+mod cost;
 mod fan_out;
 mod idle;
 mod relay;
@@ -33,6 +34,7 @@ pub async fn run(options: &Options) -> Result<bool> {
         match scenario {
             Scenario::Bare => bare::run(&mut bench)?,
             Scenario::Start => start::run(&mut bench)?,
+            Scenario::Cost => cost::run(&mut bench).await?,
             Scenario::Relay => relay::run(&mut bench).await?,
             Scenario::Store => store::run(&mut bench).await?,
             Scenario::Backlog => backlog::run(&mut bench).await?,

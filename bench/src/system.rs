@@ -7,12 +7,14 @@ mod nats;
 mod ngircd;
 mod place;
 mod process;
+mod processor;
 
 use std::net::SocketAddr;
 
 pub use self::launcher::Launcher;
 pub use self::place::{Other, Place};
 pub use self::process::pss_kib;
+pub use self::processor::processor_times;
 use crate::codec::Protocol;
 use crate::options::{Options, SystemName};
 use crate::problem::Result;
@@ -101,6 +103,17 @@ impl Running {
             Self::Launcher(launcher) if protocol == Protocol::WebSocket => launcher.page,
             Self::Launcher(launcher) => launcher.chat,
             Self::Other(other) => other.address,
+        }
+    }
+
+    /// The process group of each part, by name.
+    ///
+    /// # Errors
+    /// If our launcher does not answer.
+    pub fn process_groups(&self) -> Result<Vec<(String, u32)>> {
+        match self {
+            Self::Launcher(launcher) => launcher.process_groups(),
+            Self::Other(other) => Ok(vec![("server".to_owned(), other.process.id())]),
         }
     }
 }

@@ -34,6 +34,23 @@ fn a_relay_and_a_store_are_measured_and_nothing_is_wrong() {
 }
 
 #[test]
+fn the_processor_time_of_a_message_is_measured_by_component() {
+    let small = ["--senders", "5", "--seconds", "0.2", "--windows", "1,4", "--rounds", "2"];
+    let (fine, table) = bench(&[&small[..], &["--systems", "text,native", "cost"]].concat());
+    assert!(fine, "{table}");
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("cost, ")).collect();
+    assert_eq!(rows.len(), 4, "{table}");
+    for row in rows {
+        assert!(row.contains(" 0/0/0 ") && row.contains(" µs each: "), "{row}");
+        for component in ["message-api", "chat-server", "web-adapter", "launcher"] {
+            let cost = row.split_once(&format!("{component} ")).unwrap().1;
+            let cost: f64 = cost.split([',', ' ']).next().unwrap().parse().unwrap();
+            assert!((0.0..1e6).contains(&cost), "{component}: {row}");
+        }
+    }
+}
+
+#[test]
 fn a_launcher_that_is_not_there_is_named() {
     let (fine, said) = bench(&["--launcher", "/nowhere/launcher"]);
     assert!(!fine && said.contains("/nowhere/launcher"), "{said}");

@@ -28,7 +28,7 @@ pub(super) async fn start(place: &Place) -> Result<Other> {
     command.env("ERL_MAX_PORTS", "32000").env("HOME", dir.path()).current_dir(dir.path());
     let mut process = Process::start(&mut command)?;
     process.wait_for(address).await?;
-    Ok(Other { address, _process: process, _dir: dir })
+    Ok(Other { address, process, _dir: dir })
 }
 
 fn libraries() -> Result<PathBuf> {

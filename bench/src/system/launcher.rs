@@ -19,7 +19,7 @@ pub struct Launcher {
     /// Address of the web adapter.
     pub page: SocketAddr,
     program: PathBuf,
-    _process: Process,
+    process: Process,
     dir: TempDir,
 }
 
@@ -53,7 +53,7 @@ impl Launcher {
             return Err(format!("the launcher ended early: {errors}").into());
         }
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { chat, page, program: place.launcher.clone(), _process: process, dir })
+        Ok(Self { chat, page, program: place.launcher.clone(), process, dir })
     }
 
     /// The process of each component.
@@ -69,6 +69,16 @@ impl Launcher {
             Some((component["name"].as_str()?.to_owned(), pid))
         };
         Ok(components.iter().filter_map(process).collect())
+    }
+
+    /// The process group of each component, which its process leads, and that of the launcher.
+    ///
+    /// # Errors
+    /// If the launcher does not answer.
+    pub fn process_groups(&self) -> Result<Vec<(String, u32)>> {
+        let mut groups = self.components()?;
+        groups.push(("launcher".to_owned(), self.process.id()));
+        Ok(groups)
     }
 
     /// The memory of one component in KiB.

@@ -14,5 +14,5 @@ pub(super) async fn start(place: &Place) -> Result<Other> {
     command.arg("-a").arg(address.ip().to_string()).arg("-p").arg(address.port().to_string());
     let mut process = Process::start(command.arg("-l").arg(dir.path().join("log")))?;
     process.wait_for(address).await?;
-    Ok(Other { address, _process: process, _dir: dir })
+    Ok(Other { address, process, _dir: dir })
 }

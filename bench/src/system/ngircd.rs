@@ -23,5 +23,5 @@ pub(super) async fn start(place: &Place) -> Result<Other> {
     std::fs::write(&file, config)?;
     let mut process = Process::start(Command::new(program(PROGRAM)?).arg("-n").arg("-f").arg(file))?;
     process.wait_for(address).await?;
-    Ok(Other { address, _process: process, _dir: dir })
+    Ok(Other { address, process, _dir: dir })
 }

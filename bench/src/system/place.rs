@@ -22,7 +22,7 @@ pub struct Place {
 /// Another system's running server. Its process ends before its directory is removed.
 pub struct Other {
     pub(super) address: SocketAddr,
-    pub(super) _process: process::Process,
+    pub(super) process: process::Process,
     pub(super) _dir: TempDir,
 }
 

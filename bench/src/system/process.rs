@@ -35,6 +35,12 @@ impl Process {
         Self(child)
     }
 
+    /// Its id, which is its group's, too.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Waits until it accepts connections.
     ///
     /// # Errors
