@@ -1,6 +1,7 @@
 //! The message API, as the rest of the server uses it.
 
 pub(crate) mod api;
+pub(crate) mod own_batches;
 pub(crate) mod page_budget;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::backend::api::Api;
+use crate::backend::own_batches::OwnBatches;
 use crate::backend::page_budget::PageBudget;
 
 /// Concurrent reads, also when every session must catch up.
@@ -52,6 +54,8 @@ pub(crate) enum ReadFailure {
 #[derive(Debug)]
 pub(crate) struct Backend {
     pub(crate) api: Api,
+    /// What the feed of events need not repeat.
+    pub(crate) own: OwnBatches,
     /// Bounds the memory of pages of events.
     pub(crate) pages: PageBudget,
     relaxed: AtomicBool,
@@ -61,7 +65,13 @@ pub(crate) struct Backend {
 impl Backend {
     /// A backend whose store's durability is unknown so far.
     pub(crate) fn new(api: Api, pages: PageBudget) -> Self {
-        Self { api, pages, relaxed: AtomicBool::new(false), reads: Semaphore::new(READS) }
+        Self {
+            api,
+            own: OwnBatches::default(),
+            pages,
+            relaxed: AtomicBool::new(false),
+            reads: Semaphore::new(READS),
+        }
     }
 
     /// What "stored" means for this store, as last reported.

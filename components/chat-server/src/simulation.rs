@@ -1,4 +1,4 @@
-//! The chat server, its feed and its store in one thread and in simulated time, with the faults that can occur between them: answers that
+//! Two chat servers, their feeds and their store in one thread and in simulated time, with the faults that can occur between them: answers that
 //! are late or lost, a message API that crashes between any two steps, readers that are slow or disconnect.
 //!
 //! Afterwards every acknowledged message is in the log once and in its sender's order, and every user was shown every message once and in
@@ -62,7 +62,7 @@ type Acknowledged = (String, String, usize, u64);
 
 struct World {
     api: SimulatedApi,
-    server: Arc<Server>,
+    servers: [Arc<Server>; 2],
     people: Vec<Arc<Reader>>,
     acknowledged: Arc<Mutex<Vec<Acknowledged>>>,
     tasks: JoinSet<()>,
@@ -97,30 +97,42 @@ pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, V
     (Arc::new(server), workers)
 }
 
+/// Runs a server's tasks.
+fn run_server(api: &SimulatedApi, outbox_bytes: usize, tasks: &mut JoinSet<()>) -> Arc<Server> {
+    let (server, workers) = server(api, outbox_bytes);
+    workers.into_iter().for_each(|worker| _ = tasks.spawn(worker.run()));
+    let following = Arc::clone(&server);
+    tasks.spawn(async move {
+        let link = watch::channel(Link::Untried).0;
+        let observers = Observers {
+            metrics: &following.metrics,
+            traces: &following.traces,
+            client_book: &following.client_book,
+        };
+        feed::follow(&following.backend, &following.hub, observers, &link).await;
+    });
+    let posting = Arc::clone(&server.cursors);
+    tasks.spawn(async move { posting.run().await });
+    server
+}
+
+/// The server that somebody uses: each gets events of its own and of the other one.
+fn server_of(who: &str) -> usize {
+    usize::from(matches!(who, "cyd" | "dan"))
+}
+
 impl World {
     fn start(dice: &Arc<Dice>, planted: Option<Planted>) -> (Self, JoinSet<()>) {
         let api = SimulatedApi::new(Arc::clone(dice));
         // With the smallest queue, hardly one event fits into an inbox that catches up.
         let outbox_bytes = [SMALLEST, 6_000, 1 << 20][usize::try_from(dice.below(3)).unwrap()];
-        let (server, workers) = server(&api, outbox_bytes);
         let mut tasks = JoinSet::new();
-        workers.into_iter().for_each(|worker| _ = tasks.spawn(worker.run()));
-        let following = Arc::clone(&server);
-        tasks.spawn(async move {
-            let link = watch::channel(Link::Untried).0;
-            let observers = Observers {
-                metrics: &following.metrics,
-                traces: &following.traces,
-                client_book: &following.client_book,
-            };
-            feed::follow(&following.backend, &following.hub, observers, &link).await;
-        });
-        let posting = Arc::clone(&server.cursors);
-        tasks.spawn(async move { posting.run().await });
+        let servers = [(); 2].map(|()| run_server(&api, outbox_bytes, &mut tasks));
         let people = [("ann", Dialect::Text), ("bob", Dialect::Native), ("cyd", Dialect::Book)];
         let people = people.map(|(who, dialect)| Reader::new(name(who), dialect, Arc::clone(dice), planted));
         for reader in &people {
-            let (reader, server, api) = (Arc::clone(reader), Arc::clone(&server), api.clone());
+            let (reader, api) = (Arc::clone(reader), api.clone());
+            let server = Arc::clone(&servers[server_of(reader.name.as_str())]);
             tasks.spawn(reader.live(server, move || api.state().faults));
         }
         let mut senders = JoinSet::new();
@@ -128,14 +140,14 @@ impl World {
         for from in ["ann", "bob", "dan"] {
             let sender = Sender {
                 name: name(from),
-                appender: server.appender.clone(),
+                appender: servers[server_of(from)].appender.clone(),
                 fence: RetryFence::default(),
                 dice: Arc::clone(dice),
                 acknowledged: Arc::clone(&acknowledged),
             };
             senders.spawn(sender.run());
         }
-        (Self { api, server, people: people.into(), acknowledged, tasks }, senders)
+        (Self { api, servers, people: people.into(), acknowledged, tasks }, senders)
     }
 
     async fn run(mut self, mut senders: JoinSet<()>, dice: &Dice) {
@@ -165,7 +177,7 @@ impl World {
         self.check_log();
         self.check_showings();
         self.tasks.abort_all();
-        self.server.shutdown.cancel();
+        self.servers.iter().for_each(|server| server.shutdown.cancel());
     }
 
     /// Messages in the log that were not shown to their recipient.

@@ -1,36 +1,48 @@
 //! The feed: the stream of committed events.
 //!
-//! The life of an event: the store commits it and publishes it here; it gets the next index and one line of JSON that all readers share;
-//! each reader is woken and takes what it has not sent yet, many lines at once. A reader that disconnected briefly resumes at its position;
-//! one that stayed away longer than the ring reaches is told so and reads the store.
+//! The life of an event: the store commits it and publishes it here; it gets the next index; each reader is woken and takes what it has not
+//! sent yet, many lines at once. A reader that disconnected briefly resumes at its position; one that stayed away longer than the ring
+//! reaches is told so and reads the store.
+//!
+//! A reader that appends events itself knows them already: it may ask for marks, which only tell where its batches are in the order of all
+//! events. Whatever it cannot resolve it gets in full by reading again from there under another id, for marks are for one id.
 //!
 //! Indexes count the events of one epoch: a run of this process, or the part of it since events may have been missed. Nothing here survives
 //! the process.
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
-use protocol::api::{FeedFrame, FeedPosition};
+use bytes::Bytes;
+use protocol::api::{FeedFrame, FeedPosition, OwnBatch};
 use protocol::{ConversationId, Event, UserName};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::store::Committed;
+use crate::store::{Committed, News};
 
 /// A reader that received nothing for three times this long considers the connection dead.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// A few seconds at the highest write rate: enough to reconnect.
 const RING_EVENTS: usize = 32 * 1024;
-/// The size of the ring, independent of the size of messages.
+/// The approximate size of the ring, independent of the size of messages.
 const RING_BYTES: usize = 16 * 1024 * 1024;
+/// The approximate size of an event besides its text: its names, ids and times, as JSON or in memory.
+const OVERHEAD: usize = 400;
+/// The approximate size of a mark.
+const MARK_BYTES: usize = 80;
+/// The capacity with which a chunk begins: enough for one event or several marks.
+const FIRST_BYTES: usize = 1024;
+/// Why writing a line cannot fail.
+const INTO_MEMORY: &str = "a frame serialises into memory";
 /// A chunk has all complete lines that begin within this many bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The feed.
 ///
-/// Bound: 32,768 events and 16 MiB of JSON. Overflow: the oldest are dropped, and readers that had not taken them are disconnected with
+/// Bound: 32,768 events and about 16 MiB. Overflow: the oldest are dropped, and readers that had not taken them are disconnected with
 /// [`Lagged`]. Publishing never waits for a reader.
 #[derive(Debug)]
 pub struct Feed {
@@ -50,17 +62,41 @@ struct Ring {
     bytes: usize,
 }
 
-#[derive(Debug)]
-struct Entry {
-    what: What,
-    /// The frame as JSON after its index, which is written for each reader.
-    json: Bytes,
+#[derive(Debug, Clone)]
+enum Entry {
+    /// An event, and the draft of a reader's batch from which it became.
+    Event {
+        event: Event,
+        own: Option<(OwnBatch, usize)>,
+    },
+    Seen {
+        user: UserName,
+        conversation: ConversationId,
+        seq: u64,
+    },
 }
 
-#[derive(Debug)]
-enum What {
-    Event { id: Uuid, sender: UserName, conversation: ConversationId },
-    Seen,
+/// Where a reader begins, and what it needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Opening {
+    /// Right after this position. If it is `None` or too old, at the current end.
+    pub from: Option<FeedPosition>,
+    /// The store's log id, for the first line.
+    pub log: Option<Uuid>,
+    /// The id under which the reader appends: its batches are marked only.
+    pub own: Option<Uuid>,
+}
+
+/// What a reader is sent next.
+enum Piece {
+    Entry(u64, Entry),
+    /// Successive drafts of one of the reader's batches; `index` is that of the last.
+    Own {
+        index: u64,
+        batch: u64,
+        first: usize,
+        count: usize,
+    },
 }
 
 /// A reader's position in the feed.
@@ -70,6 +106,7 @@ pub struct Reader<'f> {
     end: watch::Receiver<FeedPosition>,
     start: Option<Bytes>,
     at: FeedPosition,
+    own: Option<Uuid>,
 }
 
 /// Events that the reader had not taken were dropped: it was too slow, or the feed began a new epoch.
@@ -84,7 +121,7 @@ impl Default for Feed {
 }
 
 impl Feed {
-    /// A feed that keeps at most this many events and bytes of JSON.
+    /// A feed that keeps at most this many events and about this many bytes.
     #[must_use]
     pub fn with_bounds(events: usize, bytes: usize) -> Self {
         let ring = Ring { epoch: Uuid::new_v4(), entries: VecDeque::new(), end: 0, bytes: 0 };
@@ -98,16 +135,16 @@ impl Feed {
         self.lock().position()
     }
 
-    /// Starts reading right after `from`, or at the current end if `from` is `None` or too old. `log` is the store's log id for the first
-    /// line.
+    /// Starts reading.
     #[must_use]
-    pub fn read_from(&self, from: Option<FeedPosition>, log: Option<Uuid>) -> Reader<'_> {
+    pub fn read(&self, Opening { from, log, own }: Opening) -> Reader<'_> {
         let end = self.end.subscribe();
         let ring = self.lock();
         let from = from.filter(|from| ring.reaches_back_to(*from));
         let (at, resumed) = from.map_or((ring.position(), false), |from| (from, true));
-        let start = line(&FeedFrame::Start { epoch: at.epoch, index: at.index, resumed, log });
-        Reader { feed: self, end, start: Some(start), at }
+        let start =
+            line(&FeedFrame::Start { epoch: at.epoch, index: at.index, resumed, log, own: own.is_some() });
+        Reader { feed: self, end, start: Some(start), at, own }
     }
 
     /// Whether something for `user` was published after `from` that is not in `known`; also true if that is no longer known.
@@ -116,18 +153,18 @@ impl Feed {
         let ring = self.lock();
         !ring.reaches_back_to(from)
             || ring.after(from).any(|entry| {
-                let What::Event { id, sender, conversation } = &entry.what else { return false };
-                conversation.dm_partner(sender) == Some(user.key())
-                    && !known.iter().any(|event| event.id == *id)
+                let Entry::Event { event, .. } = entry else { return false };
+                event.dm_receiver() == Some(user.key()) && !known.iter().any(|known| known.id == event.id)
             })
     }
 
     /// Publishes that a user has read a conversation outside of any session.
     pub fn tell_seen(&self, user: &UserName, conversation: &ConversationId, seq: u64) {
-        self.push(vec![Entry::seen(user, conversation, seq)]);
+        let (user, conversation) = (user.clone(), conversation.clone());
+        self.push([Entry::Seen { user, conversation, seq }]);
     }
 
-    fn push(&self, entries: Vec<Entry>) {
+    fn push(&self, entries: impl IntoIterator<Item = Entry>) {
         let mut ring = self.lock();
         for entry in entries {
             ring.push(entry);
@@ -144,11 +181,17 @@ impl Feed {
 }
 
 impl Committed for Feed {
-    fn publish(&self, events: &[Event]) {
+    fn publish(&self, News { events, own }: News) {
         if events.is_empty() {
             return;
         }
-        self.push(events.iter().map(Entry::event).collect());
+        let mut runs = own.into_iter().peekable();
+        self.push(events.into_iter().enumerate().map(move |(index, event)| {
+            runs.next_if(|run| run.events.end <= index);
+            let run = runs.peek().filter(|run| run.events.contains(&index));
+            let own = run.map(|run| (run.batch, run.first + index - run.events.start));
+            Entry::Event { event, own }
+        }));
     }
 
     fn restart(&self) {
@@ -159,34 +202,36 @@ impl Committed for Feed {
 }
 
 impl Entry {
-    fn event(event: &Event) -> Self {
-        let mut json = br#""event":"#.to_vec();
-        serde_json::to_writer(&mut json, event).expect("an event serialises into memory");
-        json.push(b'}');
-        let what = What::Event {
-            id: event.id,
-            sender: event.sender.clone(),
-            conversation: event.conversation.clone(),
+    /// The approximate size in memory, and as JSON.
+    fn size(&self) -> usize {
+        match self {
+            Self::Event { event, .. } => OVERHEAD + event.body.as_str().len() + event.metadata.bytes(),
+            Self::Seen { .. } => OVERHEAD,
+        }
+    }
+
+    /// The batch and the draft from which it became, if the reader with this id appended it.
+    fn draft_of(&self, reader: Option<Uuid>) -> Option<(u64, usize)> {
+        let Self::Event { own: Some((batch, draft)), .. } = self else { return None };
+        (Some(batch.reader) == reader).then_some((batch.number, *draft))
+    }
+}
+
+impl Piece {
+    /// Writes the line. An event's form is that of [`FeedFrame::Event`], but is not copied for it.
+    fn write(self, chunk: &mut Vec<u8>) {
+        let frame = match self {
+            Self::Entry(index, Entry::Event { event, .. }) => {
+                write!(chunk, r#"{{"type":"event","index":{index},"event":"#).expect(INTO_MEMORY);
+                serde_json::to_writer(&mut *chunk, &event).expect(INTO_MEMORY);
+                return chunk.extend_from_slice(b"}\n");
+            }
+            Self::Entry(index, Entry::Seen { user, conversation, seq }) => {
+                FeedFrame::Seen { index, user, conversation, seq }
+            }
+            Self::Own { index, batch, first, count } => FeedFrame::Own { index, batch, first, count },
         };
-        Self { what, json: json.into() }
-    }
-
-    fn seen(user: &UserName, conversation: &ConversationId, seq: u64) -> Self {
-        #[derive(serde::Serialize)]
-        struct Seen<'s> {
-            user: &'s UserName,
-            conversation: &'s ConversationId,
-            seq: u64,
-        }
-        let json = serde_json::to_vec(&Seen { user, conversation, seq }).expect("it serialises into memory");
-        Self { what: What::Seen, json: Bytes::from(json).slice(1..) }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.what {
-            What::Event { .. } => "event",
-            What::Seen => "seen",
-        }
+        write_line(chunk, &frame);
     }
 }
 
@@ -196,7 +241,7 @@ impl Ring {
     }
 
     fn push(&mut self, entry: Entry) {
-        self.bytes += entry.json.len();
+        self.bytes += entry.size();
         self.end += 1;
         self.entries.push_back(entry);
     }
@@ -204,7 +249,7 @@ impl Ring {
     fn shrink(&mut self, events: usize, bytes: usize) {
         while self.entries.len() > events || self.bytes > bytes {
             let Some(oldest) = self.entries.pop_front() else { return };
-            self.bytes -= oldest.json.len();
+            self.bytes -= oldest.size();
         }
     }
 
@@ -238,35 +283,67 @@ impl Reader<'_> {
     }
 
     fn take(&mut self) -> Result<Option<Bytes>, Lagged> {
+        // Written only after the ring was unlocked: the store's writer does not wait for that.
+        let pieces = self.pieces()?;
+        let mut chunk = Vec::with_capacity(if pieces.is_empty() { 0 } else { FIRST_BYTES });
+        pieces.into_iter().for_each(|piece| piece.write(&mut chunk));
+        Ok(if chunk.is_empty() { None } else { Some(chunk.into()) })
+    }
+
+    fn pieces(&mut self) -> Result<Vec<Piece>, Lagged> {
         let ring = self.feed.lock();
         if !ring.reaches_back_to(self.at) {
             return Err(Lagged);
         }
-        let mut chunk = BytesMut::new();
+        let (mut pieces, mut bytes) = (Vec::new(), 0);
         for entry in ring.after(self.at) {
-            if chunk.len() >= CHUNK_BYTES {
+            if bytes >= CHUNK_BYTES {
                 break;
             }
             self.at.index += 1;
-            let (kind, index) = (entry.kind(), self.at.index);
-            chunk.put_slice(format!(r#"{{"type":"{kind}","index":{index},"#).as_bytes());
-            chunk.put_slice(&entry.json);
-            chunk.put_slice(b"\n");
+            let here = self.at.index;
+            let Some((number, draft)) = entry.draft_of(self.own) else {
+                bytes += entry.size();
+                pieces.push(Piece::Entry(here, entry.clone()));
+                continue;
+            };
+            match pieces.last_mut() {
+                Some(Piece::Own { index, batch, first, count })
+                    if *batch == number && *first + *count == draft =>
+                {
+                    (*index, *count) = (here, *count + 1);
+                }
+                Some(Piece::Own { .. } | Piece::Entry(..)) | None => {
+                    bytes += MARK_BYTES;
+                    pieces.push(Piece::Own { index: here, batch: number, first: draft, count: 1 });
+                }
+            }
         }
-        Ok(if chunk.is_empty() { None } else { Some(chunk.freeze()) })
+        Ok(pieces)
     }
 }
 
 fn line(frame: &FeedFrame) -> Bytes {
-    let mut line = serde_json::to_vec(frame).expect("a frame serialises into memory");
-    line.push(b'\n');
+    let mut line = Vec::new();
+    write_line(&mut line, frame);
     line.into()
+}
+
+fn write_line(chunk: &mut Vec<u8>, frame: &FeedFrame) {
+    serde_json::to_writer(&mut *chunk, frame).expect(INTO_MEMORY);
+    chunk.push(b'\n');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sample;
+
+    impl Feed {
+        fn read_from(&self, from: Option<FeedPosition>, log: Option<Uuid>) -> Reader<'_> {
+            self.read(Opening { from, log, own: None })
+        }
+    }
 
     fn frames(lines: &[u8]) -> Vec<FeedFrame> {
         lines
@@ -283,7 +360,10 @@ mod tests {
     fn indexes(frames: &[FeedFrame]) -> Vec<u64> {
         let index = |frame: &FeedFrame| match frame {
             FeedFrame::Event { index, .. } => *index,
-            FeedFrame::Start { .. } | FeedFrame::Seen { .. } | FeedFrame::Heartbeat { .. } => {
+            FeedFrame::Start { .. }
+            | FeedFrame::Own { .. }
+            | FeedFrame::Seen { .. }
+            | FeedFrame::Heartbeat { .. } => {
                 panic!("not an event: {frame:?}")
             }
         };
@@ -293,22 +373,65 @@ mod tests {
     #[tokio::test]
     async fn every_event_comes_once_and_in_order() {
         let feed = Feed::default();
-        feed.publish(&[sample::event(1)]);
+        feed.publish(vec![sample::event(1)].into());
         let mut reader = feed.read_from(None, None);
         let start = next(&mut reader).await;
         assert!(matches!(start[..], [FeedFrame::Start { index: 1, resumed: false, .. }]));
         let events = [sample::event(2), sample::event(3)];
-        feed.publish(&events);
+        feed.publish(events.to_vec().into());
         let got = next(&mut reader).await;
         assert_eq!(indexes(&got), [2, 3]);
         let expected = FeedFrame::Event { index: 3, event: Box::new(events[1].clone()) };
         assert_eq!(got[1], expected, "the hand-written frame is what the type says");
     }
 
+    /// A batch of four drafts, of which the third was a duplicate, and two more of others.
+    fn batch_among_others(reader: Uuid) -> News {
+        let batch = OwnBatch { reader, number: 7 };
+        let mut news = News::from(vec![sample::event(1)]);
+        for (draft, seq) in [(0, 2), (1, 3), (3, 4)] {
+            news.push_own(sample::event(seq), batch, draft);
+        }
+        news.events.push(sample::event(5));
+        news.push_own(sample::event(6), OwnBatch { reader: Uuid::from_u128(99), number: 7 }, 0);
+        news
+    }
+
+    #[tokio::test]
+    async fn a_reader_is_told_of_its_own_batches_only_where_they_are() {
+        let (feed, reader) = (Feed::default(), Uuid::from_u128(1));
+        let opening = Opening { own: Some(reader), ..Opening::default() };
+        let mut own = feed.read(opening);
+        assert!(matches!(next(&mut own).await[..], [FeedFrame::Start { own: true, .. }]));
+        feed.publish(batch_among_others(reader));
+        feed.publish(vec![sample::event(7)].into());
+        let got = next(&mut own).await;
+        let marks = [
+            FeedFrame::Own { index: 3, batch: 7, first: 0, count: 2 },
+            FeedFrame::Own { index: 4, batch: 7, first: 3, count: 1 },
+        ];
+        assert_eq!(got[1..3], marks);
+        assert_eq!(indexes(&[&got[..1], &got[3..]].concat()), [1, 5, 6, 7]);
+    }
+
+    #[tokio::test]
+    async fn under_another_id_and_without_one_a_reader_gets_every_event() {
+        let (feed, reader) = (Feed::default(), Uuid::from_u128(1));
+        let from = Some(feed.position());
+        feed.publish(batch_among_others(reader));
+        for own in [None, Some(Uuid::from_u128(2))] {
+            let mut all = feed.read(Opening { from, log: None, own });
+            assert!(
+                matches!(next(&mut all).await[..], [FeedFrame::Start { own: o, .. }] if o == own.is_some())
+            );
+            assert_eq!(indexes(&next(&mut all).await), [1, 2, 3, 4, 5, 6]);
+        }
+    }
+
     #[tokio::test]
     async fn a_reader_resumes_at_its_position() {
         let feed = Feed::default();
-        feed.publish(&[sample::event(1), sample::event(2), sample::event(3)]);
+        feed.publish(vec![sample::event(1), sample::event(2), sample::event(3)].into());
         let at = |index| Some(FeedPosition { index, ..feed.position() });
         let mut reader = feed.read_from(at(1), None);
         assert!(matches!(next(&mut reader).await[..], [FeedFrame::Start { index: 1, resumed: true, .. }]));
@@ -326,7 +449,7 @@ mod tests {
         let mut slow = feed.read_from(None, None);
         next(&mut slow).await;
         for seq in 1..=3 {
-            feed.publish(&[sample::event(seq)]);
+            feed.publish(vec![sample::event(seq)].into());
         }
         assert_eq!(slow.next().await, Err(Lagged));
         let at = |index| Some(FeedPosition { index, ..feed.position() });
@@ -340,13 +463,13 @@ mod tests {
     #[tokio::test]
     async fn a_new_epoch_disconnects_every_reader_and_none_resumes() {
         let feed = Feed::default();
-        feed.publish(&[sample::event(1)]);
+        feed.publish(vec![sample::event(1)].into());
         let old = feed.position();
         let mut reader = feed.read_from(Some(old), None);
         next(&mut reader).await;
         let waiting = tokio::join!(reader.next(), async { feed.restart() });
         assert_eq!(waiting.0, Err(Lagged));
-        feed.publish(&[sample::event(2)]);
+        feed.publish(vec![sample::event(2)].into());
         let mut back = feed.read_from(Some(old), None);
         assert!(matches!(next(&mut back).await[..], [FeedFrame::Start { index: 1, resumed: false, .. }]));
         assert!(feed.has_other_for(&sample::name("carol"), old, &[]), "it can no longer be told");
@@ -359,7 +482,7 @@ mod tests {
         let feed = Feed::default();
         let (told, event) = (feed.end.subscribe(), sample::event(1));
         let changes: [&(dyn Fn() + Sync); 2] =
-            [&|| feed.publish(std::slice::from_ref(&event)), &|| feed.restart()];
+            [&|| feed.publish(vec![event.clone()].into()), &|| feed.restart()];
         for change in changes {
             std::thread::scope(|scope| {
                 let held = told.borrow();
@@ -386,7 +509,7 @@ mod tests {
         let start = next(&mut reader).await;
         assert!(matches!(start[..], [FeedFrame::Start { log: Some(log), .. }] if log == Uuid::nil()));
         let event = sample::event(1);
-        feed.publish(std::slice::from_ref(&event));
+        feed.publish(vec![event.clone()].into());
         let (user, conversation) = (sample::name("bob"), event.conversation.clone());
         feed.tell_seen(&user, &conversation, 1);
         let got = next(&mut reader).await;
@@ -399,7 +522,7 @@ mod tests {
     async fn the_ring_is_bounded_in_bytes_too() {
         let feed = Feed::with_bounds(usize::MAX, 1000);
         for seq in 1..=100 {
-            feed.publish(&[sample::event(seq)]);
+            feed.publish(vec![sample::event(seq)].into());
         }
         assert!(feed.lock().bytes <= 1000);
         assert!(!feed.lock().entries.is_empty());
@@ -422,13 +545,13 @@ mod tests {
         let (one, two) = (sample::event(1), sample::event(2));
         let (alice, bob) = (sample::name("alice"), sample::name("bob"));
         let at = |index| FeedPosition { index, ..feed.position() };
-        feed.publish(&[one.clone(), two.clone()]);
+        feed.publish(vec![one.clone(), two.clone()].into());
         assert!(feed.has_other_for(&bob, at(0), &[]));
         assert!(feed.has_other_for(&bob, at(0), std::slice::from_ref(&one)));
         assert!(!feed.has_other_for(&bob, at(0), &[one.clone(), two]));
         assert!(!feed.has_other_for(&bob, at(2), &[]));
         assert!(!feed.has_other_for(&alice, at(0), &[]));
-        feed.publish(&[sample::event(3)]);
+        feed.publish(vec![sample::event(3)].into());
         assert!(feed.has_other_for(&alice, at(0), &[]), "it no longer knows");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::Draft;
-use protocol::api::{Appended, Restored};
+use protocol::api::{Appended, OwnBatch, Restored};
 use protocol::native::Durability;
 
 use crate::health::Health;
@@ -23,9 +23,16 @@ pub(crate) struct ObservedStore {
 }
 
 impl ObservedStore {
-    async fn append_and_record(self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+    async fn append_and_record(
+        self,
+        drafts: Vec<Draft>,
+        own: Option<OwnBatch>,
+    ) -> Result<Vec<Appended>, StoreError> {
         let begun = Instant::now();
-        let result = self.store.append(drafts).await;
+        let result = match own {
+            Some(own) => self.store.append_own(drafts, own).await,
+            None => self.store.append(drafts).await,
+        };
         self.metrics.appends.note(begun.elapsed());
         match &result {
             Ok(results) => {
@@ -41,6 +48,13 @@ impl ObservedStore {
             }
         }
         result
+    }
+
+    fn append_in_task(&self, drafts: Vec<Draft>, own: Option<OwnBatch>) -> Answer<'_, Vec<Appended>> {
+        Box::pin(async move {
+            let appending = tokio::spawn(self.clone().append_and_record(drafts, own));
+            appending.await.unwrap_or_else(|_| Err(StoreError::unavailable("the store ended badly")))
+        })
     }
 
     fn count(&self, error: &StoreError) {
@@ -72,10 +86,15 @@ impl Instrumented for ObservedStore {
 
 impl Store for ObservedStore {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
-        Box::pin(async move {
-            let appending = tokio::spawn(self.clone().append_and_record(drafts));
-            appending.await.unwrap_or_else(|_| Err(StoreError::unavailable("the store ended badly")))
-        })
+        self.append_in_task(drafts, None)
+    }
+
+    fn append_own(&self, drafts: Vec<Draft>, own: OwnBatch) -> Answer<'_, Vec<Appended>> {
+        self.append_in_task(drafts, Some(own))
+    }
+
+    fn marks_own(&self) -> bool {
+        self.store.marks_own()
     }
 
     fn restore(&self, backup: PathBuf) -> Answer<'_, Restored> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kit::Secret;
 use kit::http::Hosts;
-use protocol::api::{Appended, CursorMove, UnseenPage};
+use protocol::api::{Appended, CursorMove, OwnBatch, UnseenPage};
 use protocol::limits::PAGE_EVENTS;
 use protocol::{Draft, Reserved, UserName};
 use tokio::sync::Semaphore;
@@ -79,7 +79,11 @@ impl Service {
     }
 
     /// Stores a batch of direct messages, unless a sender has exceeded their limit or the disk is nearly full.
-    pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Appended>, StoreError> {
+    pub(crate) async fn append(
+        &self,
+        drafts: Vec<Draft>,
+        own: Option<OwnBatch>,
+    ) -> Result<Vec<Appended>, StoreError> {
         if let Some(draft) = drafts.iter().find(|draft| !draft.conversation.is_dm_of(&draft.sender)) {
             let detail = format!("{} takes no part in {}", draft.sender, draft.conversation);
             return Err(StoreError::refused("conversation", detail));
@@ -94,7 +98,10 @@ impl Service {
             }
             return Err(error);
         }
-        let stored = self.store.append(drafts).await?;
+        let stored = match own {
+            Some(own) => self.store.append_own(drafts, own).await?,
+            None => self.store.append(drafts).await?,
+        };
         probe_messages::trim(&self.store, &stored);
         Ok(stored)
     }

@@ -14,7 +14,7 @@ pub use contract::{Cursors, Log, ServiceState, Store, UserRegistry};
 pub(crate) use open::directory;
 pub use open::{OpenError, inspect, open, verify};
 pub use types::{
-    Answer, Committed, DEVICES, Range, ReportProgress, STATE_KEY_BYTES, STATE_KEYS, StatePut, StoreError,
-    Unseen, no_progress,
+    Answer, Committed, DEVICES, News, OwnRun, Range, ReportProgress, STATE_KEY_BYTES, STATE_KEYS, StatePut,
+    StoreError, Unseen, no_progress,
 };
 pub(crate) use types::{COMMITS, NoSubscriber};

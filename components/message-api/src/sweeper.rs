@@ -148,7 +148,7 @@ mod tests {
         let (from, to) = (sample::name("alice"), sample::name("bob"));
         let draft =
             |n: u32| protocol::Draft::chat(from.clone(), &to, protocol::Body::parse(&n.to_string()).unwrap());
-        service.append((0..count).map(draft).collect()).await.unwrap();
+        service.append((0..count).map(draft).collect(), None).await.unwrap();
     }
 
     /// This many days from now.

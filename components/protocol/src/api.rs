@@ -7,7 +7,7 @@
 //! | `POST /messages/{user}/seen` | [`SeenMessages`] | `{}` | from loopback none |
 //! | `GET /health` | | [`Health`] | none |
 //! | `POST /v1/append` | [`AppendRequest`] | [`AppendResponse`] | yes |
-//! | `GET /v1/feed?epoch=&after=` | | endless JSON lines of [`FeedFrame`] | yes |
+//! | `GET /v1/feed?epoch=&after=&own=` | | endless JSON lines of [`FeedFrame`] | yes |
 //! | `GET /v1/users/{user}/unseen?after=&limit=` | | [`UnseenPage`] | yes |
 //! | `GET /v1/users/{user}/conversations` | | [`Conversations`] | yes |
 //! | `POST /v1/cursors` | [`CursorMoves`] | `{}` | yes |
@@ -201,6 +201,19 @@ pub struct Health {
 pub struct AppendRequest {
     /// At most [`BATCH_DRAFTS`](crate::limits::BATCH_DRAFTS).
     pub drafts: Vec<Draft>,
+    /// For a reader of the feed that asked for `own` marks: the feed then only tells it where these events are, and this request's answer
+    /// what they became.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnBatch>,
+}
+
+/// A batch of a reader of the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OwnBatch {
+    /// The reader, as in the feed's parameter `own`. Only one feed and one process use it.
+    pub reader: Uuid,
+    /// The reader's number of the batch. Each attempt to store drafts has a new one.
+    pub number: u64,
 }
 
 /// The result of each draft, in the order of the request. All messages are durable once this is sent.
@@ -244,6 +257,9 @@ pub enum FeedFrame {
         /// Identifies the store's log. A restore changes it, and positions remembered from the previous log become invalid.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<Uuid>,
+        /// Whether this feed has [`FeedFrame::Own`] for the reader's own batches, as asked for. Otherwise it has all events.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        own: bool,
     },
     /// A committed event.
     Event {
@@ -251,6 +267,17 @@ pub enum FeedFrame {
         index: u64,
         /// The event.
         event: Box<Event>,
+    },
+    /// Committed events that the reader appended itself: these of its batch, in this order. What they became is in the batch's answer.
+    Own {
+        /// The position of the last of them; that of the first is one more than the one before.
+        index: u64,
+        /// The reader's number of the batch.
+        batch: u64,
+        /// The first draft of the batch among them.
+        first: usize,
+        /// How many drafts of the batch, all of which became events.
+        count: usize,
     },
     /// A user has read a conversation up to `seq` without a session, by `GET /messages/{user}`.
     Seen {

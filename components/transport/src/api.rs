@@ -17,6 +17,7 @@ use protocol::{ConversationId, Draft, UserName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 pub use error::ApiError;
 
@@ -79,7 +80,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiError`]; retrying with the same drafts is safe, because they have ids.
     pub async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
-        self.call(&AppendRequest { drafts }).await
+        self.call(&AppendRequest { drafts, own: None }).await
     }
 
     /// A page of a user's unread messages, oldest first; `after` is the last page's `next`.
@@ -209,16 +210,21 @@ impl ApiClient {
         Ok(Some(reason))
     }
 
-    /// Opens the feed right after `position`, or at its current end.
+    /// Opens the feed right after `position`, or at its current end. The batches that name the reader `own` are told only as their places, if
+    /// the first frame says so.
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub async fn feed(&self, position: Option<FeedPosition>) -> Result<Feed, FeedError> {
+    pub async fn feed(&self, position: Option<FeedPosition>, own: Option<Uuid>) -> Result<Feed, FeedError> {
         let request = self.lasting(Method::GET, &["feed"])?;
         let request = match position {
             Some(FeedPosition { epoch, index }) => {
                 request.query(&[("epoch", epoch.to_string()), ("after", index.to_string())])
             }
+            None => request,
+        };
+        let request = match own {
+            Some(own) => request.query(&[("own", own.to_string())]),
             None => request,
         };
         let response = self.send(request).await?;

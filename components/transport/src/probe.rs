@@ -248,7 +248,8 @@ async fn in_store(address: SocketAddr, token: &Secret, step: &mut Step) -> Resul
     let mut stream = TcpStream::connect(address).await?;
     *step = Step::Acknowledgement;
     let drafts = vec![Draft::chat(UserName::probe(), &UserName::probe(), body())];
-    let request = serde_json::to_string(&AppendRequest { drafts }).map_err(std::io::Error::from)?;
+    let request =
+        serde_json::to_string(&AppendRequest { drafts, own: None }).map_err(std::io::Error::from)?;
     let head = format!(
         "POST /v1/append HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n",

@@ -1,12 +1,13 @@
 //! The calls to the message API: over HTTP, or in tests to a simulated one that injects faults.
 
 use protocol::api::{
-    AppendResponse, Call, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, NameAsked, Names,
-    RegisterUser, Standing, UnseenPage, Users,
+    AppendRequest, AppendResponse, Call, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition,
+    NameAsked, Names, RegisterUser, Standing, UnseenPage, Users,
 };
 use protocol::{ConversationId, Draft, UserName};
 use transport::api::Range;
 use transport::{ApiClient, ApiError, Feed, FeedError};
+use uuid::Uuid;
 
 #[cfg(test)]
 use crate::simulation::{SimulatedApi, SimulatedFeed};
@@ -57,7 +58,15 @@ impl Api {
     }
 
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
-        ask!(self.append(drafts))
+        self.append_batch(AppendRequest { drafts, own: None }).await
+    }
+
+    pub(crate) async fn append_batch(&self, batch: AppendRequest) -> Result<AppendResponse, ApiError> {
+        match self {
+            Self::Http(api) => api.call(&batch).await,
+            #[cfg(test)]
+            Self::Simulated(api) => api.append_batch(batch).await,
+        }
     }
 
     pub(crate) async fn unseen(
@@ -90,11 +99,11 @@ impl Api {
         ask!(self.users(after))
     }
 
-    pub(crate) async fn feed(&self, position: Option<FeedPosition>) -> Result<ApiFeed, FeedError> {
+    pub(crate) async fn feed(&self, position: Option<FeedPosition>, own: Uuid) -> Result<ApiFeed, FeedError> {
         match self {
-            Self::Http(api) => api.feed(position).await.map(ApiFeed::Http),
+            Self::Http(api) => api.feed(position, Some(own)).await.map(ApiFeed::Http),
             #[cfg(test)]
-            Self::Simulated(api) => api.feed(position).await.map(ApiFeed::Simulated),
+            Self::Simulated(api) => api.feed(position, own).await.map(ApiFeed::Simulated),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::api::Appended;
+use protocol::api::{AppendRequest, Appended};
 use protocol::limits::BATCH_DRAFTS;
 use protocol::native::Durability;
 use protocol::{Draft, UserName};
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use transport::ApiError;
 
 use crate::backend::Backend;
+use crate::backend::own_batches::Begun;
 use crate::delivery::retry_fence::RetryFence;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
@@ -265,11 +266,16 @@ impl Worker {
         let count = drafts.len();
         let until = first_deadline(batch).into_iter().fold(Instant::now() + LEAST_ATTEMPT, Instant::max);
         let begun = Instant::now();
-        let answer = tokio::time::timeout_at(until, self.backend.api.append(drafts)).await;
+        let own = self.backend.own.begin();
+        let request = AppendRequest { drafts, own: own.as_ref().map(Begun::own) };
+        let answer = tokio::time::timeout_at(until, self.backend.api.append_batch(request)).await;
         self.metrics.appends.note(begun.elapsed());
         match answer {
             Ok(Ok(answer)) if answer.results.len() == count => {
                 self.backend.set_durability(answer.durability);
+                if let Some(own) = own {
+                    own.stored(batch.iter().map(|submission| &submission.draft), &answer.results);
+                }
                 Ok((answer.results, answer.durability))
             }
             Ok(Err(ApiError::Refused(detail))) => Err(Failed::Refused(detail)),

@@ -1,13 +1,14 @@
 //! A message API in memory. It keeps what it committed; it delays, loses requests and answers, and crashes between any two steps, at
 //! random. It guarantees what the real one does: a page of unread events has the feed position at which all of it had been published, and a
-//! restarted API has a new feed.
+//! restarted API has a new feed. To a reader of the feed it marks the reader's own batches, in several pieces at times; or it marks nothing,
+//! as on MongoDB.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use protocol::api::{
-    AppendResponse, Appended, Call, Conversations, CursorMove, EventPage, FeedFrame, FeedPosition, NameAsked,
-    Names, RegisterUser, Standing, UnseenPage, User, Users,
+    AppendRequest, AppendResponse, Appended, Call, Conversations, CursorMove, EventPage, FeedFrame,
+    FeedPosition, NameAsked, Names, OwnBatch, RegisterUser, Standing, UnseenPage, User, Users,
 };
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ClientId, ConversationId, Draft, Event, Timestamp, UserName};
@@ -38,6 +39,10 @@ pub(crate) struct State {
     published: usize,
     /// Events in order of commit.
     pub(super) order: Vec<Event>,
+    /// The batch and draft of each.
+    own: Vec<Option<(OwnBatch, usize)>>,
+    /// Whether own batches are marked on the feed.
+    marks: bool,
     heads: HashMap<ConversationId, u64>,
     results: HashMap<(UserName, ClientId), Appended>,
     pub(crate) cursors: BTreeMap<(UserName, ConversationId), u64>,
@@ -59,6 +64,8 @@ pub(crate) struct SimulatedFeed {
     changed: watch::Receiver<u64>,
     run: u64,
     at: FeedPosition,
+    /// The reader, if its batches are marked.
+    own: Option<Uuid>,
     start: Option<FeedFrame>,
 }
 
@@ -86,6 +93,8 @@ impl SimulatedApi {
             base: 0,
             published: 0,
             order: Vec::new(),
+            own: Vec::new(),
+            marks: !dice.one_in(4),
             heads: HashMap::new(),
             results: HashMap::new(),
             cursors: BTreeMap::new(),
@@ -150,8 +159,16 @@ impl SimulatedApi {
     }
 
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {
-        let (results, run) =
-            self.step(None, |state| drafts.into_iter().map(|draft| state.append(draft)).collect()).await?;
+        self.append_batch(AppendRequest { drafts, own: None }).await
+    }
+
+    pub(crate) async fn append_batch(&self, batch: AppendRequest) -> Result<AppendResponse, ApiError> {
+        let AppendRequest { drafts, own } = batch;
+        let append = |state: &mut State| {
+            let place = |draft| own.map(|own| (own, draft));
+            drafts.into_iter().enumerate().map(|(n, draft)| state.append(draft, place(n))).collect()
+        };
+        let (results, run) = self.step(None, append).await?;
         self.step(Some(run), State::publish).await?;
         self.step(Some(run), |_| ()).await?;
         Ok(AppendResponse { results, durability: Durability::Fsync })
@@ -255,16 +272,26 @@ impl SimulatedApi {
         self.ask(|_| serde_json::from_value(answer).unwrap()).await
     }
 
-    pub(crate) async fn feed(&self, from: Option<FeedPosition>) -> Result<SimulatedFeed, FeedError> {
+    pub(crate) async fn feed(
+        &self,
+        from: Option<FeedPosition>,
+        own: Uuid,
+    ) -> Result<SimulatedFeed, FeedError> {
         let changed = self.changed.subscribe();
         let opened = self.step(None, |state| {
             let end = state.position();
             let resumed = from.filter(|from| from.epoch == end.epoch && from.index <= end.index);
-            (resumed.unwrap_or(end), resumed.is_some())
+            (resumed.unwrap_or(end), resumed.is_some(), state.marks.then_some(own))
         });
-        let ((at, resumed), run) = opened.await.map_err(FeedError::Open)?;
-        let start = Some(FeedFrame::Start { epoch: at.epoch, index: at.index, resumed, log: None });
-        Ok(SimulatedFeed { api: self.clone(), changed, run, at, start })
+        let ((at, resumed, own), run) = opened.await.map_err(FeedError::Open)?;
+        let start = Some(FeedFrame::Start {
+            epoch: at.epoch,
+            index: at.index,
+            resumed,
+            log: None,
+            own: own.is_some(),
+        });
+        Ok(SimulatedFeed { api: self.clone(), changed, run, at, own, start })
     }
 }
 
@@ -282,7 +309,7 @@ impl State {
         Users { users, last, more: last < known.len() as u64 }
     }
 
-    fn append(&mut self, draft: Draft) -> Appended {
+    fn append(&mut self, draft: Draft, own: Option<(OwnBatch, usize)>) -> Appended {
         let key = (draft.sender.clone(), draft.client_id.clone());
         if let Some(first) = self.results.get(&key) {
             return Appended { duplicate: true, ..first.clone() };
@@ -295,6 +322,7 @@ impl State {
         let (conversation, seq, id) = (event.conversation.clone(), event.seq, event.id);
         let appended = Appended { conversation, seq, id, at, duplicate: false };
         self.order.push(event);
+        self.own.push(own);
         self.results.insert(key, appended.clone());
         appended
     }
@@ -352,20 +380,20 @@ impl SimulatedFeed {
         }
         loop {
             self.changed.borrow_and_update();
-            if let Some(event) = self.take()? {
+            if let Some(frame) = self.take()? {
                 self.api.dice.delay().await;
                 // It lags at times, so that a returning user is ahead of it.
                 if self.api.dice.one_in(20) {
                     self.api.dice.pause(3000).await;
                 }
-                return Ok(FeedFrame::Event { index: self.at.index, event: Box::new(event) });
+                return Ok(frame);
             }
             // Cannot fail: `self` owns the sender.
             let _ = self.changed.changed().await;
         }
     }
 
-    fn take(&mut self) -> Result<Option<Event>, FeedError> {
+    fn take(&mut self) -> Result<Option<FeedFrame>, FeedError> {
         let state = self.api.state();
         if state.run != self.run || self.api.peer_vanished(&state) && self.api.dice.one_in(4) {
             return Err(FeedError::Closed);
@@ -374,7 +402,20 @@ impl SimulatedFeed {
         if next >= state.published {
             return Ok(None);
         }
-        self.at.index += 1;
-        Ok(Some(state.order[next].clone()))
+        let mine = |at: usize| state.own[at].filter(|(batch, _)| Some(batch.reader) == self.own);
+        let Some((batch, first)) = mine(next) else {
+            self.at.index += 1;
+            let event = Box::new(state.order[next].clone());
+            return Ok(Some(FeedFrame::Event { index: self.at.index, event }));
+        };
+        let mut count = 1;
+        while next + count < state.published
+            && mine(next + count) == Some((batch, first + count))
+            && !self.api.dice.one_in(4)
+        {
+            count += 1;
+        }
+        self.at.index += count as u64;
+        Ok(Some(FeedFrame::Own { index: self.at.index, batch: batch.number, first, count }))
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::input::Asked;
 use super::problem::Refusal;
+use crate::feed::Opening;
 use crate::service::Service;
 
 /// The position to resume at.
@@ -21,6 +22,8 @@ use crate::service::Service;
 pub(super) struct From {
     epoch: Option<Uuid>,
     after: Option<u64>,
+    /// The reader whose own events it needs no bodies of.
+    own: Option<Uuid>,
 }
 
 /// Streams events until the reader disconnects or lags, or the server stops.
@@ -37,7 +40,8 @@ pub(super) async fn feed(
     let log = log(&service).await?;
     // One chunk is in flight while the next is made; a reader that takes none holds only these.
     let (chunks, waiting) = mpsc::channel::<Bytes>(1);
-    tokio::spawn(pump(service, position, log, chunks));
+    let own = from.own.filter(|_| service.store.marks_own());
+    tokio::spawn(pump(service, Opening { from: position, log: Some(log), own }, chunks));
     let lines = stream::unfold(waiting, |mut waiting| async move {
         let chunk = waiting.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(chunk), waiting))
@@ -56,9 +60,9 @@ async fn log(service: &Service) -> Result<Uuid, Refusal> {
     }
 }
 
-async fn pump(service: Arc<Service>, position: Option<FeedPosition>, log: Uuid, chunks: mpsc::Sender<Bytes>) {
+async fn pump(service: Arc<Service>, opening: Opening, chunks: mpsc::Sender<Bytes>) {
     let _counted = service.metrics.feed_readers.enter();
-    let mut reader = service.feed.read_from(position, Some(log));
+    let mut reader = service.feed.read(opening);
     loop {
         let next = tokio::select! {
             () = service.shutdown.cancelled() => return,

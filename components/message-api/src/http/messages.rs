@@ -30,7 +30,7 @@ pub(super) async fn post(
         client_id: ClientId::fresh(),
         timestamp: message.timestamp,
     };
-    service.append(vec![draft]).await?;
+    service.append(vec![draft], None).await?;
     Ok(Json(Stored { status: StoredStatus::Stored }))
 }
 

@@ -28,14 +28,14 @@ pub(super) async fn append(
     request: Request,
 ) -> Result<Json<AppendResponse>, Refusal> {
     let _place = service.batches.acquire().await.expect("the semaphore is never closed");
-    let Body(AppendRequest { drafts }) = Body::from_request(request, &()).await?;
+    let Body(AppendRequest { drafts, own }) = Body::from_request(request, &()).await?;
     if drafts.len() > BATCH_DRAFTS {
         return Err(Refusal::field("drafts", format!("a batch has at most {BATCH_DRAFTS} drafts")));
     }
     let results = if drafts.is_empty() {
         Vec::new()
     } else {
-        service.append(drafts).await.map_err(Refusal::of_batch)?
+        service.append(drafts, own).await.map_err(Refusal::of_batch)?
     };
     Ok(Json(AppendResponse { results, durability: service.store.durability() }))
 }

@@ -187,6 +187,7 @@ fn logs() -> [Route; 4] {
     let feed = Operation::new("get", "Follow all events", "JSON lines without end: first where the feed begins, then every committed event, and a heartbeat every five seconds of silence.")
         .query("epoch", "The run of the feed that `after` belongs to.")
         .query("after", "Go on after this index.")
+        .query("own", "The reader's id: the batches that name it as their `own.reader` are told only as their places, if the store can.")
         .lines(schema::<api::FeedFrame>);
     let events = Operation::new(
         "get",

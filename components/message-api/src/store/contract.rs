@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, Restored, Users};
+use protocol::api::{Appended, CursorMove, EventPage, OwnBatch, RegisterUser, Restored, Users};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
 use serde_json::Value;
@@ -132,6 +132,17 @@ pub trait Store: Log + Cursors + UserRegistry + ServiceState + 'static {
     /// Appends drafts in order. All are durable when this returns; after an error some may be, and sending the same drafts again resolves
     /// that, because a client id that its sender has used before returns the first result.
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
+
+    /// Like [`Self::append`]. If the store [marks](Self::marks_own) them, the events are published as those of a reader's batch.
+    fn append_own(&self, drafts: Vec<Draft>, own: OwnBatch) -> Answer<'_, Vec<Appended>> {
+        let _ = own;
+        self.append(drafts)
+    }
+
+    /// Whether [`Self::append_own`] publishes events as the reader's own.
+    fn marks_own(&self) -> bool {
+        false
+    }
 
     /// Replaces the content with that of a backup: all of it, or nothing has changed. The feed then begins a new epoch.
     fn restore(&self, backup: PathBuf) -> Answer<'_, Restored>;

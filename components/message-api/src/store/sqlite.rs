@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use protocol::api::{Appended, CursorMove, EventPage, RegisterUser, Restored, Users};
+use protocol::api::{Appended, CursorMove, EventPage, OwnBatch, RegisterUser, Restored, Users};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
 use rusqlite::Connection;
@@ -308,7 +308,15 @@ impl ServiceState for SqliteStore {
 
 impl Store for SqliteStore {
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>> {
-        Box::pin(self.ask(|reply| Command::Append(drafts, reply)))
+        Box::pin(self.ask(|reply| Command::Append(drafts, None, reply)))
+    }
+
+    fn append_own(&self, drafts: Vec<Draft>, own: OwnBatch) -> Answer<'_, Vec<Appended>> {
+        Box::pin(self.ask(move |reply| Command::Append(drafts, Some(own), reply)))
+    }
+
+    fn marks_own(&self) -> bool {
+        true
     }
 
     fn restore(&self, backup: PathBuf) -> Answer<'_, Restored> {

@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::ops::Range as Indexes;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use kit::metrics::Histogram;
+use protocol::api::OwnBatch;
 use protocol::limits::METADATA_BYTES;
 use protocol::{Event, UserName};
 use serde_json::Value;
@@ -27,10 +29,52 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 /// answer; if several processes write to one store, each receives all events, once a majority of the servers has them.
 pub trait Committed: Send + Sync + 'static {
     /// These events were committed.
-    fn publish(&self, events: &[Event]);
+    fn publish(&self, news: News);
 
     /// Events may have been missed: whoever needs all of them must read the store.
     fn restart(&self);
+}
+
+/// Committed events, in order.
+#[derive(Debug, Default)]
+pub struct News {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Which of them a reader of the feed appended itself; the others are everybody's.
+    pub own: Vec<OwnRun>,
+}
+
+/// Successive events that became of successive drafts of one batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnRun {
+    /// Their indexes among the [`News`].
+    pub events: Indexes<usize>,
+    /// The reader's batch.
+    pub batch: OwnBatch,
+    /// The first draft.
+    pub first: usize,
+}
+
+impl From<Vec<Event>> for News {
+    fn from(events: Vec<Event>) -> Self {
+        Self { events, own: Vec::new() }
+    }
+}
+
+impl News {
+    /// Adds an event that became of this draft of a reader's batch.
+    pub(crate) fn push_own(&mut self, event: Event, batch: OwnBatch, draft: usize) {
+        let index = self.events.len();
+        self.events.push(event);
+        match self.own.last_mut() {
+            Some(run)
+                if run.batch == batch && run.events.end == index && run.first + run.events.len() == draft =>
+            {
+                run.events.end += 1;
+            }
+            Some(_) | None => self.own.push(OwnRun { events: index..index + 1, batch, first: draft }),
+        }
+    }
 }
 
 /// Reports the progress of opening a store, in a line for people.
@@ -47,7 +91,7 @@ pub fn no_progress() -> ReportProgress {
 pub(crate) struct NoSubscriber;
 
 impl Committed for NoSubscriber {
-    fn publish(&self, _: &[Event]) {}
+    fn publish(&self, _: News) {}
 
     fn restart(&self) {}
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::api::{FeedFrame, FeedPosition};
+use protocol::api::{AppendRequest, AppendResponse, FeedFrame, FeedPosition, OwnBatch};
+use protocol::{Body, Draft, UserName};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -16,6 +17,10 @@ impl Feed {
     async fn open(server: &Server, from: Option<FeedPosition>) -> Self {
         let query =
             from.map(|from| format!("?epoch={}&after={}", from.epoch, from.index)).unwrap_or_default();
+        Self::ask(server, &query).await
+    }
+
+    async fn ask(server: &Server, query: &str) -> Self {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         let head = format!(
             "GET /v1/feed{query} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\n\r\n",
@@ -76,6 +81,29 @@ async fn posted_messages_appear_on_the_feed() {
     assert_eq!(resumed.start().await, (FeedPosition { index: 2, ..position }, true));
     assert_eq!(resumed.event().await, (3, "3".to_owned()));
     assert_eq!(resumed.event().await, (4, "4".to_owned()));
+}
+
+#[tokio::test]
+async fn a_reader_that_asks_for_it_is_told_of_its_batches_only_where_they_are() {
+    let server = Server::start().await;
+    let reader = uuid::Uuid::from_u128(7);
+    let mut own = Feed::ask(&server, &format!("?own={reader}")).await;
+    let mut all = Feed::open(&server, None).await;
+    assert!(matches!(own.next().await, Some(FeedFrame::Start { own: true, .. })));
+    assert!(matches!(all.next().await, Some(FeedFrame::Start { own: false, .. })));
+    let [alice, bob] = ["alice", "bob"].map(|name| UserName::parse(name).unwrap());
+    let drafts: Vec<Draft> =
+        ["one", "two"].map(|body| Draft::chat(alice.clone(), &bob, Body::parse(body).unwrap())).into();
+    let request = AppendRequest { drafts, own: Some(OwnBatch { reader, number: 1 }) };
+    let answer = server.ask_v1("POST", "/v1/append", &serde_json::to_string(&request).unwrap()).await;
+    let answer: AppendResponse = serde_json::from_value(answer.json()).unwrap();
+    assert_eq!(answer.results.len(), 2);
+    post(&server, "three").await;
+    assert_eq!(own.next().await, Some(FeedFrame::Own { index: 2, batch: 1, first: 0, count: 2 }));
+    assert_eq!(own.event().await, (3, "three".to_owned()));
+    for (n, body) in [(1, "one"), (2, "two"), (3, "three")] {
+        assert_eq!(all.event().await, (n, body.to_owned()), "everybody else gets the bodies");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use message_api::store::{self, Committed, Store, StoreError};
+use message_api::store::{self, Committed, News, OwnRun, Store, StoreError};
 use message_api::{StoreConfig, archive};
 use protocol::api::{Appended, CursorMove};
 use protocol::native::Device;
@@ -22,13 +22,15 @@ pub(crate) struct Bench {
 #[derive(Default)]
 pub(crate) struct Published {
     events: Mutex<Vec<Event>>,
+    own: Mutex<Vec<OwnRun>>,
     news: Notify,
     restarts: AtomicUsize,
 }
 
 impl Committed for Published {
-    fn publish(&self, events: &[Event]) {
-        self.events.lock().unwrap().extend_from_slice(events);
+    fn publish(&self, news: News) {
+        self.own.lock().unwrap().extend(news.own);
+        self.events.lock().unwrap().extend(news.events);
         self.news.notify_waiters();
     }
 
@@ -40,6 +42,11 @@ impl Committed for Published {
 impl Published {
     pub(crate) fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap().clone()
+    }
+
+    /// The runs of readers' own events, each counted within what was published with it.
+    pub(crate) fn own(&self) -> Vec<OwnRun> {
+        self.own.lock().unwrap().clone()
     }
 
     pub(crate) fn restarts(&self) -> usize {

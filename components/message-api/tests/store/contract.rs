@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use message_api::StoreConfig;
 use message_api::retention::{self, Rule};
-use message_api::store::{DEVICES, Range, StatePut, StoreError};
-use protocol::api::{CursorMove, RegisterUser};
+use message_api::store::{DEVICES, OwnRun, Range, StatePut, StoreError};
+use protocol::api::{CursorMove, OwnBatch, RegisterUser};
 use protocol::native::Device;
 use protocol::{ClientId, ConversationId, Draft, Event, MessageType, Metadata, Timestamp};
 use serde_json::json;
@@ -26,6 +26,7 @@ macro_rules! cases {
             many_writers_leave_no_hole
             what_was_answered_is_there_after_a_crash
             events_are_published_once_and_in_order
+            a_readers_batch_is_published_as_its_own_where_the_store_says_so
             unseen_events_come_oldest_first_over_all_conversations
             five_thousand_unseen_events_come_page_by_page
             read_messages_are_not_delivered_again
@@ -79,6 +80,24 @@ pub(crate) async fn an_event_is_what_its_draft_said(bench: &Bench) {
     }
     assert_eq!(page.events[0].timestamp, page.events[0].at);
     assert_eq!(page.events[1].timestamp, told);
+}
+
+pub(crate) async fn a_readers_batch_is_published_as_its_own_where_the_store_says_so(bench: &Bench) {
+    let opened = bench.open().await;
+    let batch = OwnBatch { reader: uuid::Uuid::from_u128(5), number: 3 };
+    let drafts: Vec<_> = ["one", "two", "three"].map(|body| draft("alice", "bob", body)).into();
+    opened.append(vec![draft("carol", "bob", "zero")]).await;
+    let again = vec![drafts[0].clone(), drafts[1].clone(), drafts[0].clone(), drafts[2].clone()];
+    let results = opened.store.append_own(again.clone(), batch).await.unwrap();
+    assert_eq!(results.iter().map(|result| result.seq).collect::<Vec<_>>(), [1, 2, 1, 3]);
+    let next = OwnBatch { number: 4, ..batch };
+    assert!(opened.store.append_own(again, next).await.unwrap().iter().all(|result| result.duplicate));
+    let bodies: Vec<_> =
+        opened.published.at_least(4).await.iter().map(|event| event.body.to_string()).collect();
+    assert_eq!(bodies, ["zero", "one", "two", "three"]);
+    let run = |events, first| OwnRun { events, batch, first };
+    let expected = if opened.store.marks_own() { vec![run(0..2, 0), run(2..3, 3)] } else { Vec::new() };
+    assert_eq!(opened.published.own(), expected);
 }
 
 pub(crate) async fn a_log_is_dense_from_one(bench: &Bench) {

@@ -99,7 +99,7 @@ impl Follower {
             let end = self.fill(&mut chunk).await;
             let (events, orders): (Vec<_>, Vec<_>) =
                 chunk.into_iter().map(|placed| (placed.event, placed.order)).unzip();
-            self.committed.publish(&events);
+            self.committed.publish(events.clone().into());
             self.progress.shown(&events, &orders);
             if !end? {
                 self.progress.read_to_the_end();

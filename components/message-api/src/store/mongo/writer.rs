@@ -126,7 +126,7 @@ impl Writer {
                 }
             }
             if let Some(committed) = &self.committed {
-                committed.publish(&group.stored);
+                committed.publish(std::mem::take(&mut group.stored).into());
             }
             results.extend(group.results);
         }

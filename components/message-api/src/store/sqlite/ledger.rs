@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use protocol::api::{Appended, CursorMove, RegisterUser};
+use protocol::api::{Appended, CursorMove, OwnBatch, RegisterUser};
 use protocol::native::Device;
 use protocol::{ConversationId, Draft, Event, Timestamp, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -12,19 +12,33 @@ use uuid::Uuid;
 
 use super::cache::{Cache, Head, KnownUser, Member};
 use super::row::{self, Counted};
-use crate::store::{DEVICES, STATE_KEYS, StatePut, StoreError};
+use crate::store::{DEVICES, News, STATE_KEYS, StatePut, StoreError};
 
 /// The writer's view of the file during a transaction.
 pub(super) struct Ledger<'w> {
     pub(super) connection: &'w Connection,
     pub(super) cache: &'w mut Cache,
-    /// The events that this transaction appends, in order.
-    pub(super) events: Vec<Event>,
+    /// The events that this transaction appends.
+    pub(super) news: News,
 }
 
 impl Ledger<'_> {
+    /// Appends the drafts of one caller.
+    pub(super) fn append_all(
+        &mut self,
+        drafts: Vec<Draft>,
+        own: Option<OwnBatch>,
+    ) -> rusqlite::Result<Vec<Appended>> {
+        let place = |draft| own.map(|batch| (batch, draft));
+        drafts.into_iter().enumerate().map(|(index, draft)| self.append(draft, place(index))).collect()
+    }
+
     /// Appends a draft, or finds the event stored earlier under its client id.
-    pub(super) fn append(&mut self, draft: Draft) -> rusqlite::Result<Appended> {
+    pub(super) fn append(
+        &mut self,
+        draft: Draft,
+        own: Option<(OwnBatch, usize)>,
+    ) -> rusqlite::Result<Appended> {
         let sender = self.user(&draft.sender)?;
         let head = self.head(&draft.conversation)?;
         let pos = self.last_pos()? + 1;
@@ -43,7 +57,10 @@ impl Ledger<'_> {
             at,
             duplicate: false,
         };
-        self.events.push(event);
+        match own {
+            Some((batch, draft)) => self.news.push_own(event, batch, draft),
+            None => self.news.events.push(event),
+        }
         Ok(appended)
     }
 

@@ -28,7 +28,7 @@ use super::row;
 use super::schema;
 use super::store_error::store_error;
 use crate::archive::{Archive, ArchiveError, Record};
-use crate::store::{StatePut, StoreError};
+use crate::store::{News, StatePut, StoreError};
 
 /// The restore failed; nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +87,7 @@ fn read(archive: &Path, store: &Path, path: &Path) -> Result<BackupTotals, Build
     let transaction = connection.transaction()?;
     let mut totals = BackupTotals::default();
     let mut cache = Cache::new();
-    let mut ledger = Ledger { connection: &transaction, cache: &mut cache, events: Vec::new() };
+    let mut ledger = Ledger { connection: &transaction, cache: &mut cache, news: News::default() };
     let mut cursors = Vec::new();
     while let Some(record) = archive.next_record()? {
         match record {
@@ -183,7 +183,7 @@ pub(super) fn swap(connection: &mut Connection, store: &Path, built: &Built) -> 
 fn copy_floors(old: &Connection, new: &mut Connection) -> rusqlite::Result<()> {
     let transaction = new.transaction()?;
     let mut cache = Cache::new();
-    let mut ledger = Ledger { connection: &transaction, cache: &mut cache, events: Vec::new() };
+    let mut ledger = Ledger { connection: &transaction, cache: &mut cache, news: News::default() };
     let mut logs = old.prepare(
         "SELECT c.key, max(c.floor, coalesce((SELECT seq FROM events
             WHERE conversation = c.id ORDER BY seq DESC LIMIT 1), 0)) FROM conversations AS c",

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protocol::api::{Appended, CursorMove, RegisterUser};
+use protocol::api::{Appended, CursorMove, OwnBatch, RegisterUser};
 use protocol::native::Durability;
 use protocol::{ConversationId, Draft, Event};
 use rusqlite::config::DbConfig;
@@ -30,7 +30,7 @@ use super::restore::{self, Built};
 use super::row::{self, EVENT_COLUMNS, EVENT_JOINS};
 use super::schema::{self, Version};
 use super::store_error::store_error;
-use crate::store::{COMMITS, Committed, StatePut, StoreError, no_progress};
+use crate::store::{COMMITS, Committed, News, StatePut, StoreError, no_progress};
 
 /// Commands in the queue. Each has at most one batch, and there are as many callers as HTTP connections at most.
 pub(super) const QUEUE: usize = 256;
@@ -43,7 +43,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A command to the writer.
 pub(super) enum Command {
-    Append(Vec<Draft>, Reply<Vec<Appended>>),
+    Append(Vec<Draft>, Option<OwnBatch>, Reply<Vec<Appended>>),
     MoveCursors(Vec<CursorMove>, Reply<()>),
     Register(RegisterUser, Reply<()>),
     PutState(StatePut, Reply<()>),
@@ -70,8 +70,8 @@ pub(super) struct Publishing {
 
 impl Publishing {
     /// Publishes these events, which end at `pos`.
-    fn publish(&self, events: &[Event], pos: i64) {
-        self.committed.publish(events);
+    fn publish(&self, news: News, pos: i64) {
+        self.committed.publish(news);
         self.progress.has_published(pos);
     }
 }
@@ -171,11 +171,11 @@ impl Writer {
     fn write(&mut self, mut group: Vec<Command>) {
         let begun = Instant::now();
         match self.transact(&mut group) {
-            Ok((events, outcomes)) => {
-                if !events.is_empty() {
+            Ok((news, outcomes)) => {
+                if !news.events.is_empty() {
                     COMMITS.note(begun.elapsed());
                 }
-                self.publishing.publish(&events, self.published);
+                self.publishing.publish(news, self.published);
                 for (command, outcome) in group.into_iter().zip(outcomes) {
                     command.answer(outcome);
                 }
@@ -217,7 +217,7 @@ impl Writer {
         Ok(kept)
     }
 
-    fn transact(&mut self, group: &mut [Command]) -> Result<(Vec<Event>, Vec<Outcome>), Failed> {
+    fn transact(&mut self, group: &mut [Command]) -> Result<(News, Vec<Outcome>), Failed> {
         self.reopen().map_err(Failed::NotStarted)?;
         let mut connection = self.connection.take().expect("it was just opened");
         let done = self.transact_on(&mut connection, group);
@@ -229,7 +229,7 @@ impl Writer {
         &mut self,
         connection: &mut Connection,
         group: &mut [Command],
-    ) -> Result<(Vec<Event>, Vec<Outcome>), Failed> {
+    ) -> Result<(News, Vec<Outcome>), Failed> {
         let path = self.path.clone();
         let of_sqlite = |error| store_error(&path, error);
         let transaction =
@@ -330,7 +330,7 @@ impl Writer {
         let of_sqlite = |error| store_error(&path, error);
         let missed = events_after(&connection, self.published).map_err(of_sqlite)?;
         self.published = ledger::last_pos(&connection).map_err(of_sqlite)?;
-        self.publishing.publish(&missed, self.published);
+        self.publishing.publish(missed.into(), self.published);
         self.connection = Some(connection);
         (self.data_version, self.stopped) = (None, None);
         Ok(())
@@ -363,18 +363,18 @@ fn execute(
     cache: &mut Cache,
     progress: &Progress,
     group: &mut [Command],
-) -> rusqlite::Result<(Vec<Event>, Vec<Outcome>)> {
-    let mut ledger = Ledger { connection: &transaction, cache, events: Vec::new() };
+) -> rusqlite::Result<(News, Vec<Outcome>)> {
+    let mut ledger = Ledger { connection: &transaction, cache, news: News::default() };
     let mut outcomes = Vec::with_capacity(group.len());
     for command in group {
         outcomes.push(command.execute(&mut ledger)?);
     }
-    let events = ledger.events;
-    if !events.is_empty() {
+    let news = ledger.news;
+    if !news.events.is_empty() {
         progress.commits();
     }
     transaction.commit()?;
-    Ok((events, outcomes))
+    Ok((news, outcomes))
 }
 
 /// Bounded by the size of a transaction.
@@ -387,7 +387,7 @@ fn events_after(connection: &Connection, pos: i64) -> rusqlite::Result<Vec<Event
 impl Command {
     fn size(&self) -> usize {
         match self {
-            Self::Append(drafts, _) => drafts.len(),
+            Self::Append(drafts, _, _) => drafts.len(),
             Self::MoveCursors(moves, _) => moves.len(),
             Self::Register(..)
             | Self::PutState(..)
@@ -400,9 +400,8 @@ impl Command {
     /// Drafts are moved out: a command is executed once, whatever its result.
     fn execute(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<Outcome> {
         match self {
-            Self::Append(drafts, _) => {
-                let drafts = std::mem::take(drafts).into_iter();
-                drafts.map(|draft| ledger.append(draft)).collect::<Result<_, _>>().map(Outcome::Appended)
+            Self::Append(drafts, own, _) => {
+                ledger.append_all(std::mem::take(drafts), *own).map(Outcome::Appended)
             }
             Self::MoveCursors(moves, _) => {
                 moves.iter().try_for_each(|to| ledger.move_cursor(to)).map(|()| Outcome::Done)
@@ -422,7 +421,7 @@ impl Command {
     /// The caller may have disconnected.
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
-            (Self::Append(_, reply), Outcome::Appended(results)) => drop(reply.send(Ok(results))),
+            (Self::Append(_, _, reply), Outcome::Appended(results)) => drop(reply.send(Ok(results))),
             (Self::DeleteUpTo(_, _, reply), Outcome::Removed(count)) => drop(reply.send(Ok(count))),
             (
                 Self::MoveCursors(_, reply)
@@ -441,7 +440,7 @@ impl Command {
 
     fn fail(self, error: StoreError) {
         match self {
-            Self::Append(_, reply) => drop(reply.send(Err(error))),
+            Self::Append(_, _, reply) => drop(reply.send(Err(error))),
             Self::DeleteUpTo(_, _, reply) => drop(reply.send(Err(error))),
             Self::Restore(_, reply) => drop(reply.send(Err(error))),
             Self::MoveCursors(_, reply)
