@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may, also in what they share")]
 
+mod allocations;
 mod book;
 mod catching_up;
 mod closing;
@@ -14,3 +15,11 @@ mod proxy;
 mod refusals;
 mod text;
 mod world;
+
+use std::alloc::System;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+/// Counts allocations, for [`allocations`].
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
