@@ -1,8 +1,9 @@
 //! The OpenAPI 3.1 document, made of the table of operations and their types.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use schemars::generate::SchemaSettings;
@@ -22,9 +23,11 @@ pub(super) fn operation() -> Operation {
         .open()
 }
 
+/// The document is constant, so it is rendered once: whoever reaches the server may ask for it, as often as they like.
 async fn answer(_: Arc<App>, _: Nothing, _: IpAddr) -> Result<Response, Problem> {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    Ok((kind, document().to_string()).into_response())
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| document().to_string().into()).clone();
+    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
 /// All operations, in the order of the table.

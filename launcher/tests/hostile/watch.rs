@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::attack::Attack;
 use super::innocent::{self, Account};
+use super::operator::{self, Console};
 use super::process;
 use crate::support::dice::is_long;
 use crate::support::{Home, Launcher, free_address, http, kill, stall, wait_for};
@@ -13,6 +14,8 @@ use crate::support::{Home, Launcher, free_address, http, kill, stall, wait_for};
 const MOST_MEMORY_KIB: u64 = 64 * 1024;
 /// The minimum progress of two innocent users during an attack.
 const LEAST_ROUNDS: u32 = 3;
+/// The launcher itself, whose console is attacked.
+pub const LAUNCHER: &str = "launcher";
 /// A component that is asked to end must end within this time, whatever happens to it.
 const ENDS_WITHIN: Duration = Duration::from_secs(8);
 /// Time limit of an HTTP request to one of our servers, on a machine that the attackers share; with a debug build, also with other tests.
@@ -28,6 +31,7 @@ pub struct System {
     pub launcher: Launcher,
     /// Address of the chat server's metrics.
     pub chat_http: SocketAddr,
+    console: Option<Console>,
     most_memory_kib: u64,
     owes_what_came: bool,
     /// The bound on the target's counter: its name, and the maximum increase.
@@ -52,10 +56,23 @@ impl System {
     pub fn with(home: Home) -> Self {
         let chat_http = free_address();
         let home = home.set(&format!("chat-server.http-listen={chat_http}")).argument("--no-thermometer");
-        let launcher = home.up();
+        Self::of(home.up(), chat_http, None)
+    }
+
+    /// Like [`Self::with`], with a console, which is watched, too.
+    pub fn with_console(home: Home) -> Self {
+        let (address, chat_http) = (free_address(), free_address());
+        let home = home.set(&format!("chat-server.http-listen={chat_http}")).argument("--no-thermometer");
+        let launcher = home.set(&format!("launcher.console-listen={address}")).up();
+        let console = Console::of(&launcher, address);
+        Self::of(launcher, chat_http, Some(console))
+    }
+
+    fn of(launcher: Launcher, chat_http: SocketAddr, console: Option<Console>) -> Self {
         let mut system = Self {
             launcher,
             chat_http,
+            console,
             most_memory_kib: MOST_MEMORY_KIB,
             owes_what_came: false,
             takes_at_most: None,
@@ -65,12 +82,28 @@ impl System {
         let once = Attack::default();
         std::thread::scope(|scope| {
             scope.spawn(|| innocent::talk(system.launcher.home.chat, &once));
+            scope.spawn(|| system.operate(&once));
             std::thread::sleep(Duration::from_millis(200));
             once.stop();
         });
-        let memory = |(name, _)| (name, process::memory(system.pid(name)).unwrap());
-        system.idle = system.servers().map(memory).to_vec();
+        let memory = |(name, pid)| (name, process::memory(pid).unwrap());
+        system.idle = system.watched().into_iter().map(memory).collect();
         system
+    }
+
+    /// The console; only in [`Self::with_console`].
+    pub fn console(&self) -> &Console {
+        self.console.as_ref().expect("the system has a console")
+    }
+
+    fn operate(&self, attack: &Attack) -> Option<operator::Account> {
+        self.console.as_ref().map(|console| operator::work(&self.launcher, console, attack))
+    }
+
+    /// The processes that are watched.
+    fn watched(&self) -> Vec<(&'static str, u32)> {
+        let servers = self.servers().map(|(name, _)| name).into_iter();
+        servers.chain(self.console.as_ref().map(|_| LAUNCHER)).map(|name| (name, self.pid(name))).collect()
     }
 
     /// With a narrower memory bound, if three seconds of an attack take less than the usual one. In the long form the usual one applies:
@@ -113,6 +146,9 @@ impl System {
     }
 
     pub fn pid(&self, name: &str) -> u32 {
+        if name == LAUNCHER {
+            return self.launcher.pid();
+        }
         wait_for("the component", || self.launcher.component_pid(name))
     }
 
@@ -126,13 +162,15 @@ impl System {
             let _end = StopOnDrop(&attack);
             scope.spawn(|| from_elsewhere(|| attacker(system, &attack)));
             let talking = scope.spawn(|| innocent::talk(system.launcher.home.chat, &attack));
+            let operating = scope.spawn(|| system.operate(&attack));
             let (stolen, taken) = (process::stolen(), system.taken(target));
             let seen = system.look(lasts);
             let (stolen, taken) = (process::stolen() - stolen, system.taken(target) - taken);
             attack.stop();
             let account = talking.join().expect("others are served while the attack goes on");
+            let operator = operating.join().expect("the operator is served while the attack goes on");
             println!(
-                "{target}: {} bytes, {account:?}, {seen:?}, {taken} taken, stolen {stolen:?}",
+                "{target}: {} bytes, {account:?}, {operator:?}, {seen:?}, {taken} taken, stolen {stolen:?}",
                 attack.bytes()
             );
             assert!(attack.bytes() > 0, "nothing was done");
@@ -140,6 +178,7 @@ impl System {
                 assert!((1..=most).contains(&taken), "{counter} grew by {taken}");
             }
             self.judge(&account, &seen, stolen);
+            operator.iter().for_each(judge_operator);
         });
         if !self.owes_what_came {
             self.falls_idle();
@@ -157,8 +196,8 @@ impl System {
     }
 
     fn look(&self, lasts: Duration) -> Seen {
-        let pids = self.servers().map(|(name, _)| (name, self.pid(name)));
-        let mut memory = pids.map(|(name, _)| (name, 0));
+        let pids = self.watched();
+        let mut memory: Vec<_> = pids.iter().map(|(name, _)| (*name, 0)).collect();
         let until = Instant::now() + lasts;
         // By then the attackers hold all that they can, and nothing has timed out by itself.
         let mut asks_at = Some(until - lasts / 3);
@@ -166,14 +205,14 @@ impl System {
             if asks_at.take_if(|at| Instant::now() >= *at).is_some() {
                 self.servers().into_iter().for_each(|(_, address)| drop(metrics(address)));
             }
-            for ((_, most), (name, pid)) in memory.iter_mut().zip(pids) {
-                let now = process::memory(pid).unwrap_or_else(|| panic!("{name} ended"));
+            for ((_, most), (name, pid)) in memory.iter_mut().zip(&pids) {
+                let now = process::memory(*pid).unwrap_or_else(|| panic!("{name} ended"));
                 *most = now.max(*most);
             }
             std::thread::sleep(LOOK_EVERY);
         }
         let stall = self.servers().map(|(name, address)| (name, worst_stall(address))).to_vec();
-        Seen { stall, memory: memory.to_vec() }
+        Seen { stall, memory }
     }
 
     fn judge(&self, account: &Account, seen: &Seen, stolen: Duration) {
@@ -197,8 +236,7 @@ impl System {
 
     /// Nothing that the attack left keeps a processor busy.
     fn falls_idle(&self) {
-        for (name, _) in self.servers() {
-            let pid = self.pid(name);
+        for (name, pid) in self.watched() {
             wait_for(&format!("{name} to fall idle"), || {
                 let before = process::time_on_processors(pid)?;
                 std::thread::sleep(IDLE_FOR);
@@ -222,6 +260,11 @@ impl System {
             }
         });
     }
+}
+
+fn judge_operator(operator: &operator::Account) {
+    assert!(operator.rounds >= LEAST_ROUNDS, "the operator was hardly served: {operator:?}");
+    assert!(operator.worst <= ANSWERS_WITHIN, "the operator waited too long: {operator:?}");
 }
 
 /// Real attackers have machines of their own; here they share ours. So in the long form, which measures how long others wait, they run at
