@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::text::one_line;
+use crate::text::{one_line, sized_line};
 use crate::{Body, Event, UserName};
 
 /// Sent as soon as a connection is made, without a line end.
@@ -97,13 +97,14 @@ fn join<'a>(mut names: impl Iterator<Item = &'a UserName>, most: usize) -> Strin
 /// A stored message, delivered when its recipient is back online.
 #[must_use]
 pub fn offline(event: &Event) -> String {
-    format!("{}: {} ({})\n", event.sender, one_line(&event.body), event.timestamp.to_seconds_text())
+    let (body, timestamp) = (one_line(&event.body), event.timestamp.to_seconds_text());
+    sized_line(event, 6 + timestamp.len(), format_args!("{}: {body} ({timestamp})\n", event.sender))
 }
 
 /// A message that is delivered live.
 #[must_use]
 pub fn live(event: &Event) -> String {
-    format!("\n{}: {}\n", event.sender, one_line(&event.body))
+    sized_line(event, 4, format_args!("\n{}: {}\n", event.sender, one_line(&event.body)))
 }
 
 /// The answer to a message whose recipient is offline, once the message is durable.

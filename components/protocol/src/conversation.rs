@@ -9,6 +9,8 @@ use crate::validated::string_type;
 
 /// Prefix of a direct conversation's id.
 const DM: &str = "dm:";
+/// Ids of up to this many bytes, nearly all, are put together on the stack.
+const SHORT: usize = 72;
 /// Prefix of a room's id.
 const ROOM: &str = "room:";
 
@@ -36,7 +38,16 @@ impl ConversationId {
     #[must_use]
     pub fn dm(one: &UserName, other: &UserName) -> Self {
         let (first, second) = if one <= other { (one, other) } else { (other, one) };
-        Self(format!("{DM}{}:{}", first.key(), second.key()).into())
+        let parts = [DM, first.key(), ":", second.key()];
+        // Made for every message: without a text that is copied then.
+        let mut text = [0; SHORT];
+        let mut end = 0;
+        for part in parts {
+            let Some(place) = text.get_mut(end..end + part.len()) else { return Self(parts.concat().into()) };
+            place.copy_from_slice(part.as_bytes());
+            end += part.len();
+        }
+        Self(std::str::from_utf8(&text[..end]).expect("texts joined are a text").into())
     }
 
     /// The conversation of a room.

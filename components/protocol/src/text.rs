@@ -1,5 +1,7 @@
 //! The text dialect's grammar (`WIRE` §1): what a line means, and the bytes that answer it. Framing is done by the connection.
 
+use std::fmt::Write;
+
 use crate::{Body, Event, UserName};
 
 /// Sent as soon as a connection is made, without a line end.
@@ -78,7 +80,7 @@ pub fn live(event: &Event) -> String {
     let Event { sender, timestamp, .. } = event;
     let (body, metadata) = (one_line(&event.body), event.metadata.shown());
     if metadata.is_empty() {
-        format!("[{sender}][{timestamp}] {body}\n")
+        sized_line(event, 38, format_args!("[{sender}][{timestamp}] {body}\n"))
     } else {
         format!("[{sender}][{timestamp}] {body} Metadata: {}\n", metadata.to_shown_json())
     }
@@ -91,10 +93,17 @@ pub fn stored(event: &Event) -> String {
     let kind = kind.as_capitals();
     let (body, metadata) = (one_line(&event.body), event.metadata.shown());
     if metadata.is_empty() {
-        format!("[Stored] [{kind}][{timestamp}][{sender}] {body} \n")
+        sized_line(event, 50 + kind.len(), format_args!("[Stored] [{kind}][{timestamp}][{sender}] {body} \n"))
     } else {
         format!("[Stored] [{kind}][{timestamp}][{sender}] {body} Metadata: {}\n", metadata.to_shown_json())
     }
+}
+
+/// Formats a line with an event's sender and text, and so many other bytes. It is made for every message, and not moved while it grows.
+pub(crate) fn sized_line(event: &Event, others: usize, line: std::fmt::Arguments<'_>) -> String {
+    let mut text = String::with_capacity(event.sender.as_str().len() + event.body.as_str().len() + others);
+    text.write_fmt(line).expect("memory takes every text");
+    text
 }
 
 /// The answer to a message whose recipient is offline, once the message is durable.
@@ -155,6 +164,14 @@ mod tests {
             matches!(parse_line("a b: hi"), Line::Invalid(error) if error.contains("cannot hold a space"))
         );
         assert!(matches!(parse_line("bob:"), Line::Invalid(error) if error.contains("cannot be empty")));
+    }
+
+    #[test]
+    fn a_line_has_the_memory_it_takes() {
+        let event = event(&"x".repeat(500), "{}");
+        for line in [live(&event), stored(&event), crate::book::live(&event), crate::book::offline(&event)] {
+            assert_eq!(line.capacity(), line.len(), "{line}");
+        }
     }
 
     #[test]

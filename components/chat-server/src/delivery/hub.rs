@@ -93,13 +93,17 @@ impl Hub {
     pub(crate) fn dispatch(&self, event: Event, received: Option<Instant>, at: FeedPosition) {
         let roster = self.roster();
         let to_self = event.conversation.is_note_to_self();
-        let receivers = event.dm_receiver().map_or(&[][..], |key| roster.sessions_of(key)).to_vec();
+        let receivers = event.dm_receiver().map_or(&[][..], |key| roster.sessions_of(key));
+        // Nearly always one: a list of none takes no memory.
+        let (receiver, more) = receivers
+            .split_first()
+            .map_or((None, Vec::new()), |(one, more)| (Some(Arc::clone(one)), more.to_vec()));
         let senders: Vec<_> =
             if to_self { Vec::new() } else { mirrors(&roster, &event.sender).cloned().collect() };
         drop(roster);
-        if !receivers.is_empty() || !senders.is_empty() {
+        if receiver.is_some() || !senders.is_empty() {
             let event = Arc::new(Rendered::new(event, received));
-            receivers.iter().for_each(|handle| handle.deliver(&event, false, at));
+            receiver.iter().chain(&more).for_each(|handle| handle.deliver(&event, false, at));
             senders.iter().for_each(|handle| handle.deliver(&event, true, at));
         }
         self.set_position(at);

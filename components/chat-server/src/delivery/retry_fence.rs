@@ -20,8 +20,8 @@ use tokio::time::Instant;
 const ABANDONED_AFTER: Duration = Duration::from_secs(3);
 
 /// The fence of one session's messages on their way to the store. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RetryFence(Arc<Mutex<State>>);
+#[derive(Debug, Clone)]
+pub(crate) struct RetryFence(Option<Arc<Mutex<State>>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -35,10 +35,19 @@ struct Fence {
     until: Instant,
 }
 
+impl Default for RetryFence {
+    fn default() -> Self {
+        Self(Some(Arc::default()))
+    }
+}
+
 impl RetryFence {
+    /// No fence: messages do not wait for each other.
+    pub(crate) const NONE: Self = Self(None);
+
     /// A message arrives. `None` if it must be sent again later.
     pub(crate) fn enter(&self, id: &ClientId, now: Instant) -> Option<u64> {
-        let mut state = self.state();
+        let Some(mut state) = self.state() else { return Some(0) };
         if let Some(fence) = &mut state.fence {
             if fence.first != *id && now < fence.until {
                 // The client is still sending; it has not seen the answer yet, or is waiting for it.
@@ -51,20 +60,21 @@ impl RetryFence {
 
     /// Whether messages of this epoch may be stored.
     pub(crate) fn is_open_for(&self, epoch: u64) -> bool {
-        self.state().epoch == epoch
+        self.state().is_none_or(|state| state.epoch == epoch)
     }
 
     /// A message of this epoch is answered with `retry`.
     pub(crate) fn give_up(&self, id: &ClientId, epoch: u64, now: Instant) {
-        let mut state = self.state();
-        if state.epoch == epoch {
+        if let Some(mut state) = self.state()
+            && state.epoch == epoch
+        {
             state.epoch += 1;
             state.fence = Some(Fence { first: id.clone(), until: now + ABANDONED_AFTER });
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -89,6 +99,14 @@ mod tests {
         assert!(fence.is_open_for(again));
         assert_eq!(fence.enter(&id("2"), now), Some(again));
         assert_eq!(fence.enter(&id("3"), now), Some(again));
+    }
+
+    #[test]
+    fn without_a_fence_no_message_waits() {
+        let now = Instant::now();
+        let epoch = RetryFence::NONE.enter(&id("1"), now).unwrap();
+        RetryFence::NONE.give_up(&id("1"), epoch, now);
+        assert!(RetryFence::NONE.is_open_for(RetryFence::NONE.enter(&id("2"), now).unwrap()));
     }
 
     #[test]

@@ -166,9 +166,13 @@ impl Codec for Native {
     }
 }
 
+/// The size of an event with a short text, so that its line is not moved while it grows.
+const USUAL_FRAME: usize = 512;
+
 /// Renders a frame as one line.
 fn frame(frame: &ServerFrame) -> Bytes {
-    let mut line = serde_json::to_vec(frame).expect("a frame serialises into memory");
+    let mut line = Vec::with_capacity(USUAL_FRAME);
+    serde_json::to_writer(&mut line, frame).expect("a frame serialises into memory");
     line.push(b'\n');
     // It may be queued for long, and a grown buffer has up to twice the capacity it needs.
     line.shrink_to_fit();

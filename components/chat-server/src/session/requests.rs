@@ -45,7 +45,7 @@ impl Session {
             self.member.handle.mail().sends(&draft.client_id);
         }
         // Without ids, a person sees which messages were not saved, so later ones need not wait for them.
-        let fence = if *has_ids { self.fence.clone() } else { RetryFence::default() };
+        let fence = if *has_ids { self.fence.clone() } else { RetryFence::NONE };
         let (outcome, waiting) = self.server.appender.offer(draft, &fence);
         // Meanwhile the session writes and notices a shutdown; only its peer waits.
         self.input.place = waiting;

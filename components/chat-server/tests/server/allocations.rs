@@ -17,7 +17,7 @@ const BURST: usize = 32;
 const ROUNDS: [usize; 2] = [8, 24];
 /// Allocations of one message: what it is made of in both servers, and its share of the batch it is in. With some room, as the size of batches
 /// is a matter of timing.
-const MOST: usize = 34;
+const MOST: usize = 26;
 
 /// Every receiver reads a burst, into memory that is there.
 async fn burst(senders: &mut [TcpStream], receivers: &mut [TcpStream], said: &[Vec<u8>], heard: &mut [u8]) {
