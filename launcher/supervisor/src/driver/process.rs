@@ -353,6 +353,12 @@ mod tests {
             mains.push(std::mem::replace(&mut main, sleeper(&mark)));
         }
         let mut later = sleeper(&mark);
+        for child in [&earlier, &later] {
+            // For a moment of its start a process has no environment.
+            while !proc::has_variable(child.id(), |variable| variable == mark.as_bytes()) {
+                std::thread::yield_now();
+            }
+        }
         let mut tree = process_tree(main.id(), Arc::default(), mark);
         let members = tree.search();
         let (has_earlier, has_later) =
