@@ -14,6 +14,7 @@ mod connection;
 mod crowd;
 mod health;
 mod hosts;
+pub mod openapi;
 mod page;
 mod receipt;
 mod stream;

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Bytes;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
+use kit::http::openapi::{content, definitions, generator, operation_id};
+use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
 use super::app::App;
@@ -37,9 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// The whole document.
 pub(super) fn document() -> Value {
-    let settings = SchemaSettings::draft2020_12()
-        .with(|settings| settings.definitions_path = "/components/schemas".into());
-    let mut generator = settings.into_generator();
+    let mut generator = generator();
     let mut paths = Map::new();
     for operation in operations() {
         let described = describe(&operation, &mut generator);
@@ -60,7 +58,7 @@ pub(super) fn document() -> Value {
         "servers": [{ "url": ROOT }],
         "paths": paths,
         "components": {
-            "schemas": Value::from(generator.take_definitions(true)),
+            "schemas": definitions(&mut generator),
             "securitySchemes": { "token": token },
         },
     })
@@ -70,7 +68,7 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let mut described = json!({
         "summary": operation.summary,
         "description": operation.description,
-        "operationId": operation_id(operation),
+        "operationId": operation_id(operation.method, operation.path),
         "parameters": parameters(operation, generator),
         "responses": responses(operation, generator),
         "security": if operation.access == Access::Open { json!([]) } else { json!([{ "token": [] }]) },
@@ -123,16 +121,10 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     if operation.access == Access::Change {
         problem("409", "It cannot be done as things are.");
     }
+    if operation.path.contains('{') {
+        problem("404", "There is nothing of that name.");
+    }
     responses.into()
-}
-
-fn content(kind: &str, schema: Schema) -> Value {
-    json!({ kind: { "schema": schema } })
-}
-
-fn operation_id(operation: &Operation) -> String {
-    let words = operation.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.fold(operation.method.to_owned(), |id, word| format!("{id}_{word}"))
 }
 
 #[cfg(test)]
@@ -143,20 +135,14 @@ mod tests {
 
     #[test]
     fn every_reference_leads_somewhere() {
-        let document = document();
-        let text = document.to_string();
-        let references: Vec<&str> =
-            text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-        assert!(references.len() > 20, "{}", references.len());
-        for reference in references {
-            assert!(document.pointer(reference).is_some(), "{reference}");
-        }
+        let (dangling, count) = kit::http::openapi::dangling(&document());
+        assert!(dangling.is_empty() && count > 20, "{count}, {dangling:?}");
     }
 
     #[test]
     fn every_operation_is_told_of_in_words_and_once() {
         let operations = operations();
-        let ids: BTreeSet<String> = operations.iter().map(operation_id).collect();
+        let ids: BTreeSet<String> = operations.iter().map(|it| operation_id(it.method, it.path)).collect();
         assert_eq!(ids.len(), operations.len());
         let document = document();
         for operation in &operations {

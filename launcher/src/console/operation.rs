@@ -8,6 +8,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use kit::http::openapi::{SchemaOf, schema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,13 +19,6 @@ use super::problem::Problem;
 
 /// What the paths of all operations begin with.
 pub(super) const ROOT: &str = "/api/v1";
-
-/// Asks a generator for the schema of a type, by reference where it has a name.
-pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
-fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
 
 /// The parameters' own schema: each of its properties is one.
 fn properties<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

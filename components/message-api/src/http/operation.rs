@@ -1,15 +1,7 @@
 //! An operation in the OpenAPI document.
 
+use kit::http::openapi::{SchemaOf, schema};
 use protocol::api::Call;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-
-/// Generates the schema of a type, by reference if it has a name.
-pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
-/// The schema of `T`.
-pub(super) fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
 
 /// One method of a path.
 pub(super) struct Operation {

@@ -9,12 +9,13 @@ use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
+use kit::http::openapi::schema;
 use protocol::api::{self, Call};
 use protocol::limits::{BATCH_BYTES, BATCH_DRAFTS, LINE_BYTES, METADATA_BYTES, PAGE_EVENTS};
 
 use super::input::Body;
 use super::openapi;
-use super::operation::{Operation, schema};
+use super::operation::Operation;
 use super::problem::Refusal;
 use super::route::{Access, Route};
 use super::{backup, feed, guard, inbox, messages, native};
