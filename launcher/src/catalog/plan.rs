@@ -17,8 +17,7 @@ use super::{message_probe, programs};
 use crate::config::{LauncherConfig, LimitsConfig, Loaded, LogsConfig, OPENAI_API_KEY, is_secret};
 use crate::preflight::mongodb;
 use crate::supervisor::{
-    AlertSpec, ComponentKind, ComponentSpec, ConsoleSpec, Dependents, EndsAll, External, Launch,
-    LauncherSpec, Limits, Listen, LogPolicy, Plan, Readiness, RestartPolicy, StopSpec,
+    AlertSpec, ComponentSpec, ConsoleSpec, External, Launch, LauncherSpec, Listen, LogPolicy, Plan, Readiness,
 };
 
 /// Settings whose change moves a running chat elsewhere, where earlier messages are missing.
@@ -84,29 +83,14 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
     let key = loaded.api_key.as_ref().filter(|_| component.needs_api_key).map_or("", Secret::expose);
     let address = component.address(settings);
     let mut spec = ComponentSpec {
-        name: component.name.to_owned(),
         config_digest: digest(&(&config, replaced_by, key, limits)),
-        kind: ComponentKind::Service,
-        pid_file: None,
-        launch: launch(component, config, loaded, process),
-        is_of_other_user: false,
         readiness: if replaced_by.is_some() { Readiness::Executed } else { Readiness::Notify },
         listen: sockets(component, loaded),
         address: Some(address),
-        schedule: None,
-        watch: Vec::new(),
         needs,
-        restart: RestartPolicy::default(),
-        required: true,
-        dependents: Dependents::Keep,
-        watchdog: None,
-        liveness: None,
         ready_timeout: settings.launcher.ready_timeout,
         stop_grace: settings.launcher.stop_grace,
-        stop: StopSpec::default(),
-        autostart: true,
-        limits: Limits::default(),
-        ends_all: EndsAll::Never,
+        ..ComponentSpec::new(component.name, launch(component, config, loaded, process))
     };
     programs::supervise(&mut spec, &supervision, programs::own_watchdog(replaced_by.is_some()));
     spec.liveness = message_probe::liveness(component, supervision.liveness.as_ref(), loaded, process);
@@ -195,7 +179,7 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Environment, Request};
-    use crate::supervisor::{ProbeMethod, ProbeSpec, RestartWhen};
+    use crate::supervisor::{Dependents, ProbeMethod, ProbeSpec, RestartWhen};
 
     fn plan_with(sets: &[&str]) -> Plan {
         let directory = std::env::temp_dir();

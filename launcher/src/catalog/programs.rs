@@ -93,38 +93,28 @@ fn program(
     let launcher = &loaded.settings.launcher;
     let setup = ProcessSetup::of(config, &environment);
     let (program, args) = shimmed(&command, process, &setup);
+    let launch = Launch::Command {
+        program,
+        args,
+        env: environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        env_remove: process.settings_variables.clone(),
+        cwd: config.cwd.as_ref().map(PathBuf::from),
+    };
     let mut spec = ComponentSpec {
-        name: name.to_owned(),
         kind: config.kind,
         pid_file: config.pid_file.as_ref().filter(|file| !file.is_empty()).map(|file| match &config.cwd {
             Some(cwd) => Path::new(cwd).join(file),
             None => PathBuf::from(file),
         }),
-        launch: Launch::Command {
-            program,
-            args,
-            env: environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            env_remove: process.settings_variables.clone(),
-            cwd: config.cwd.as_ref().map(PathBuf::from),
-        },
         is_of_other_user: config.user.is_some(),
         readiness: readiness(config, process, &setup),
-        listen: Vec::new(),
         address: config.address.clone(),
         schedule: schedule(config),
         watch: config.watch.clone(),
         needs: expand(&loaded.settings, &config.needs),
-        restart: RestartPolicy::default(),
-        required: config.required,
-        dependents: config.dependents,
-        watchdog: None,
         liveness: config.liveness.as_ref().map(|config| probe_in_setup(config, process, &setup)),
         ready_timeout: launcher.ready_timeout,
         stop_grace: launcher.stop_grace,
-        stop: StopSpec::default(),
-        autostart: true,
-        limits: Limits::default(),
-        ends_all: EndsAll::Never,
         // Only what a process is started with; the rest is applied without a restart.
         config_digest: digest(&(
             command,
@@ -133,6 +123,7 @@ fn program(
             &setup,
             limits_digest(config),
         )),
+        ..ComponentSpec::new(name, launch)
     };
     supervise(&mut spec, config, None);
     spec.stop.command = in_setup(&config.stop_command, process, &setup);

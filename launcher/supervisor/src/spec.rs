@@ -138,6 +138,36 @@ pub enum EndsAll {
 }
 
 impl ComponentSpec {
+    /// A service that needs nothing, with the defaults of everything else; ready as soon as it is started.
+    #[must_use]
+    pub fn new(name: impl Into<String>, launch: Launch) -> Self {
+        Self {
+            name: name.into(),
+            kind: ComponentKind::Service,
+            pid_file: None,
+            launch,
+            is_of_other_user: false,
+            readiness: Readiness::Spawned,
+            listen: Vec::new(),
+            address: None,
+            schedule: None,
+            needs: Vec::new(),
+            restart: RestartPolicy::default(),
+            watch: Vec::new(),
+            required: true,
+            dependents: Dependents::Keep,
+            watchdog: None,
+            liveness: None,
+            ready_timeout: Duration::from_secs(30),
+            stop_grace: Duration::from_secs(5),
+            stop: StopSpec::default(),
+            autostart: true,
+            limits: Limits::default(),
+            ends_all: EndsAll::Never,
+            config_digest: String::new(),
+        }
+    }
+
     /// The total time limit to end.
     pub(super) fn stop_timeout(&self) -> Duration {
         let phases = if self.stop.command.is_empty() { 1 } else { 2 };

@@ -4,10 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::Notifier;
-use launcher::supervisor::{
-    ComponentKind, ComponentSpec, Dependents, EndsAll, Hooks, Launch, Limits, Readiness, RestartPolicy,
-    RestartWhen, StopSpec, supervise,
-};
+use launcher::supervisor::{ComponentKind, ComponentSpec, Hooks, Launch, Readiness, RestartWhen, supervise};
 
 use crate::bench::{block_on, claim, plan};
 
@@ -63,36 +60,18 @@ fn component(
     env: &[(&str, &str)],
     readiness: Readiness,
 ) -> ComponentSpec {
+    let launch = Launch::Command {
+        program,
+        args: args.iter().map(Into::into).collect(),
+        env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        env_remove: Vec::new(),
+        cwd: None,
+    };
     ComponentSpec {
-        name: name.to_owned(),
-        kind: ComponentKind::Service,
-        pid_file: None,
-        launch: Launch::Command {
-            program,
-            args: args.iter().map(Into::into).collect(),
-            env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            env_remove: Vec::new(),
-            cwd: None,
-        },
-        is_of_other_user: false,
         readiness,
-        listen: Vec::new(),
-        address: None,
-        needs: Vec::new(),
-        restart: RestartPolicy::default(),
-        required: true,
-        dependents: Dependents::Keep,
-        watchdog: None,
-        liveness: None,
         ready_timeout: Duration::from_secs(20),
         stop_grace: Duration::from_secs(10),
-        stop: StopSpec::default(),
-        autostart: true,
-        schedule: None,
-        watch: Vec::new(),
-        limits: Limits::default(),
-        ends_all: EndsAll::Never,
-        config_digest: String::new(),
+        ..ComponentSpec::new(name, launch)
     }
 }
 
