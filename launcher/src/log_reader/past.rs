@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::tail::{Follower, MAX_LINE, last_lines};
+use super::tail::{Follower, MAX_LINE, last_lines_of};
 use crate::supervisor::logs::names::{Form, RotatedFile, list};
 use crate::supervisor::logs::verify::open;
 
@@ -30,19 +30,30 @@ pub(super) fn last(directory: &Path, component: &str, count: usize) -> io::Resul
         if missing == 0 {
             break;
         }
-        let mut earlier = match aside.form {
-            Form::Plain if aside.path.exists() => last_lines(&aside.path, missing)?,
-            Form::Plain | Form::Unfinished | Form::Compressed => match open(&aside.path, aside.form) {
-                Ok(file) => last_of(file, missing)?,
-                // It may have been deleted under the size limits.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-                Err(error) => return Err(error),
+        // A plain one may be compressed at any moment, and each may be deleted under the size limits.
+        let plain = match aside.form {
+            Form::Plain => found(File::open(&aside.path))?,
+            Form::Unfinished | Form::Compressed => None,
+        };
+        let mut earlier = match plain {
+            Some(file) => last_lines_of(file, missing)?,
+            None => match found(open(&aside.path, aside.form))? {
+                Some(file) => last_of(file, missing)?,
+                None => Vec::new(),
             },
         };
         earlier.append(&mut lines);
         lines = earlier;
     }
     Ok((lines, follower))
+}
+
+/// What was opened; none where there is no such file.
+fn found<T>(opened: io::Result<T>) -> io::Result<Option<T>> {
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 fn last_of(file: impl Read, count: usize) -> io::Result<Vec<Vec<u8>>> {
@@ -99,12 +110,9 @@ impl Reader {
                 self.current = None;
             }
             let Some(aside) = self.rotated.pop_front() else { break };
-            match open(&aside.path, aside.form) {
-                Ok(file) => self.current = Some(BufReader::with_capacity(64 * 1024, file)),
-                // It may have been deleted under the size limits.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            // It may have been deleted under the size limits.
+            let file = found(open(&aside.path, aside.form))?;
+            self.current = file.map(|file| BufReader::with_capacity(64 * 1024, file));
         }
         let Some(live) = &mut self.live else { return Ok(None) };
         let mut line = Vec::new();

@@ -21,17 +21,20 @@ const MAX_IDLE_POLLS: u32 = 50;
 /// The last lines of a file, without their newlines, and an incomplete line at the end. A missing file has none.
 pub(crate) fn last_lines(path: &Path, count: usize) -> io::Result<Vec<Vec<u8>>> {
     match File::open(path) {
-        Ok(mut file) => {
-            let (mut lines, partial) = ends(end_of(&mut file, count)?, count);
-            if !partial.is_empty() {
-                lines.push(partial);
-                lines.drain(..lines.len().saturating_sub(count));
-            }
-            Ok(lines)
-        }
+        Ok(file) => last_lines_of(file, count),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// The last lines of an open file.
+pub(super) fn last_lines_of(mut file: File, count: usize) -> io::Result<Vec<Vec<u8>>> {
+    let (mut lines, partial) = ends(end_of(&mut file, count)?, count);
+    if !partial.is_empty() {
+        lines.push(partial);
+        lines.drain(..lines.len().saturating_sub(count));
+    }
+    Ok(lines)
 }
 
 /// Follows a log.
