@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::misbehave::home;
-use crate::processes::all;
+use crate::support::processes::all;
 use crate::support::{Home, kill, wait_for};
 use crate::wrapped::Wrapped;
 
@@ -13,7 +13,7 @@ fn with_word(word: &str) -> Vec<u32> {
         let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         cmdline.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
     };
-    all().into_iter().filter(has).collect()
+    all().filter(has).collect()
 }
 
 /// A time to sleep that nobody else sleeps.
@@ -95,7 +95,7 @@ fn zombies(parent: u32) -> usize {
         let rest = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
         rest.starts_with(&format!("Z {parent} "))
     };
-    all().iter().filter(|pid| is_one(pid)).count()
+    all().filter(is_one).count()
 }
 
 /// Leaves a hundred orphans that end, and reports that.

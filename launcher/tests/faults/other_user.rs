@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::misbehave::home;
-use crate::processes::all;
+use crate::support::processes::{all, files};
 use crate::support::{Launcher, kill, wait_for};
 use crate::wrapped::Wrapped;
 
@@ -21,15 +21,12 @@ fn as_nobody() -> Option<Vec<String>> {
 
 /// The processes of other users whose command line has this word.
 fn others(word: &str) -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let is_one = |pid: &u32| {
+    let is_one = |(pid, line): &(u32, Vec<u8>)| {
         use std::os::unix::fs::MetadataExt;
-        let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let is_theirs = std::fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() != 0);
-        is_theirs && cmdline.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
+        is_theirs && line.split(|byte| *byte == 0).any(|found| found == word.as_bytes())
     };
-    pids.filter(is_one).collect()
+    files("cmdline").filter(is_one).map(|(pid, _)| pid).collect()
 }
 
 #[test]
@@ -103,7 +100,7 @@ fn who_cannot_be_ended_is_named_with_its_user_and_command() {
         let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         variables.any(is_ours) && comm == "sleep\n"
     };
-    let pid = Killed(wait_for("the sleep", || all().into_iter().find(is_it)));
+    let pid = Killed(wait_for("the sleep", || all().find(is_it)));
     let named = format!("pid {} (user root: sleep 600)", pid.0);
     kill(launcher.launcher(), "-TERM");
     let status = wait_for("it to be named", || {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::processes::files;
+
 /// The processes with the mark of a run, by component; zombies have no environment and are omitted.
 pub(crate) fn marked(run: &str) -> BTreeMap<String, Vec<u32>> {
     let mark = format!("P2P_RUN={run}/");
@@ -36,19 +38,6 @@ pub(crate) fn guards(run: &str) -> Vec<u32> {
         words.get(1) == Some(&&b"guard"[..]) && words.get(2) == Some(&run.as_bytes())
     };
     files("cmdline").filter(|(_, line)| is_guard(line)).map(|(pid, _)| pid).collect()
-}
-
-/// The ids of all processes.
-pub(crate) fn all() -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-/// One file of each process's directory.
-fn files(name: &str) -> impl Iterator<Item = (u32, Vec<u8>)> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter_map(move |pid| Some((pid, std::fs::read(format!("/proc/{pid}/{name}")).ok()?)))
 }
 
 /// How many entries a directory of a process has, such as `fd` or `task`.

@@ -1,7 +1,7 @@
 //! Signals to a launcher with a terminal, without one, and under `nohup`.
 
 use crate::misbehave::home;
-use crate::processes::all;
+use crate::support::processes::all;
 use crate::support::{Home, kill, wait_for};
 use crate::wrapped::Wrapped;
 
@@ -61,7 +61,7 @@ fn the_end_of_its_terminal_stops_everything_in_order() {
     let Some(launcher) = start(&wrapper) else { return };
     let pid = launcher.launcher();
     kill(launcher.wrapper(), "-KILL");
-    wait_for("the launcher to end", || (!all().contains(&pid)).then_some(()));
+    wait_for("the launcher to end", || (!all().any(|other| other == pid)).then_some(()));
     let events = std::fs::read_to_string(launcher.home.logs().join("events.jsonl")).unwrap();
     assert!(events.lines().last().unwrap().contains("launcher-ended"), "{events}");
 }

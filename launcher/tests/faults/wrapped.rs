@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use crate::processes::all;
+use crate::support::processes::all;
 use crate::support::{Home, wait_for};
 
 /// A launcher started by another program; stopped with all its descendants.
@@ -58,7 +58,7 @@ impl Wrapped {
                 && cmdline.contains(data.to_str().unwrap())
                 && cmdline.split('\0').any(|word| word == "up")
         };
-        all().into_iter().find(is_it).expect("the launcher runs")
+        all().find(is_it).expect("the launcher runs")
     }
 
     pub(crate) fn down(mut self) {

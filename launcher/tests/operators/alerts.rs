@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::home;
+use crate::support::processes::files;
 use crate::support::{Launcher, own_ip, wait_for};
 
 /// Crashes, comes back for so long that it is ready, and is given up.
@@ -15,9 +16,7 @@ const FLAPPING: &str = "[components.flapping]\ncommand = ['sh', '-c', 'sleep 0.5
 
 /// The processes whose command line has this text.
 fn processes(text: &str) -> usize {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.filter(|line| String::from_utf8_lossy(line).contains(text)).count()
+    files("cmdline").filter(|(_, line)| String::from_utf8_lossy(line).contains(text)).count()
 }
 
 fn events(file: &Path) -> Vec<Value> {

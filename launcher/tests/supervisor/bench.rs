@@ -15,6 +15,8 @@ use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::processes::files;
+
 /// A generous time limit, for slow machines.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -177,9 +179,8 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 
 /// Whether a group has a process that runs.
 pub(crate) fn is_group_alive(group: u32) -> bool {
-    let stats = std::fs::read_dir("/proc").unwrap().flatten();
-    let stats = stats.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
-    let mut fields = stats.filter_map(|stat| {
+    let mut fields = files("stat").filter_map(|(_, stat)| {
+        let stat = String::from_utf8_lossy(&stat);
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         Some((fields[0].to_owned(), fields[2].parse::<u32>().ok()?))
     });

@@ -7,5 +7,8 @@ mod crash;
 mod operator;
 mod orphans;
 mod probe;
+#[path = "../support/processes.rs"]
+#[expect(unreachable_pub, reason = "it is a module of several test binaries")]
+mod processes;
 mod start;
 mod stop;

@@ -9,6 +9,7 @@ use launcher::supervisor::{RUN, Snapshot};
 
 use crate::bench::{block_on, claim, wait_for};
 use crate::children::launcher;
+use crate::processes::files;
 
 /// A launcher in a process of its own; ended with the test.
 struct Launcher(Child);
@@ -21,15 +22,12 @@ impl Drop for Launcher {
 }
 
 /// The processes with the mark of a run.
-fn marked(snapshot: &Snapshot) -> Vec<String> {
+fn marked(snapshot: &Snapshot) -> Vec<u32> {
     let mark = format!("{RUN}={}/", snapshot.run_id);
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let carries = |pid: &String| {
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let carries = |(_, environ): &(u32, Vec<u8>)| {
         environ.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
     };
-    pids.filter(|pid| pid.parse::<u32>().is_ok()).filter(carries).collect()
+    files("environ").filter(carries).map(|(pid, _)| pid).collect()
 }
 
 async fn healthy(data: &std::path::Path) -> Snapshot {
@@ -65,11 +63,11 @@ fn the_next_start_ends_what_a_killed_launcher_left_and_just_works() {
         let second = start();
         let next = healthy(dir.path()).await;
         assert_ne!(next.run_id, snapshot.run_id);
-        assert_eq!(marked(&snapshot), Vec::<String>::new());
+        assert_eq!(marked(&snapshot), [0; 0]);
 
         // And the second one's, so that the test leaves nothing.
         drop(second);
         claim(dir.path()).await.unwrap();
-        assert_eq!(marked(&next), Vec::<String>::new());
+        assert_eq!(marked(&next), [0; 0]);
     });
 }

@@ -13,6 +13,7 @@ pub mod dice;
 pub mod http;
 pub mod line_client;
 pub mod mongo;
+pub mod processes;
 pub mod stall;
 
 use std::io::Read;
@@ -292,11 +293,7 @@ impl Launcher {
     /// The running processes of this launcher's components, identified by the data directory in their environment or arguments.
     pub fn survivors(&self) -> Vec<u32> {
         let data = self.home.data();
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(|pid| is_alive(*pid) && mentions(*pid, &data))
-            .collect()
+        processes::all().filter(|pid| is_alive(*pid) && mentions(*pid, &data)).collect()
     }
 }
 
