@@ -371,15 +371,25 @@ fn shells_complete_commands_flags_and_components() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish"] {
         let output = home.run(&["completions", shell]);
-        assert_ends(&output, 0, &["doctor", "chat-server", "follow"]);
+        assert_ends(&output, 0, &["doctor", " names 2>/dev/null)", "follow"]);
     }
     assert_ends(&home.run(&["completions", "cobol"]), 64, &["bash"]);
     // As bash itself does when tab is pressed.
-    let script = r#"eval "$("$0" completions bash)"; COMP_WORDS=(launcher restart cha); COMP_CWORD=2
-                    _launcher launcher cha restart; echo "completed: ${COMPREPLY[*]}""#;
-    let launcher = env!("CARGO_BIN_EXE_launcher");
-    let output = std::process::Command::new("bash").args(["-c", script, launcher]).output().unwrap();
-    assert_ends(&output, 0, &["completed: chat-server\n"]);
+    let config = "[launcher]\ngroups = { site = ['web', 'chat-server'] }\n\
+                  [components.web]\ncommand = ['true']\nreplicas = 2\n";
+    std::fs::write(home.dir.path().join("shells.toml"), config).unwrap();
+    let completed = |command: &str, word: &str| {
+        let script = r#"eval "$("$0" completions bash)"; COMP_WORDS=("$0" "$1" "$2"); COMP_CWORD=2
+                        _launcher "$0" "$2" "$1"; echo "completed: ${COMPREPLY[*]}""#;
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-c", script, env!("CARGO_BIN_EXE_launcher"), command, word]).current_dir(home.dir.path());
+        bash.env("P2P_CONFIG", "shells.toml").output().unwrap()
+    };
+    assert_ends(&completed("restart", "cha"), 0, &["completed: chat-server\n"]);
+    assert_ends(&completed("why", "we"), 0, &["completed: web-adapter web.1 web.2 web\n"]);
+    assert_ends(&completed("crashes", "si"), 0, &["completed: site\n"]);
+    std::fs::write(home.dir.path().join("shells.toml"), "[launcher").unwrap();
+    assert_ends(&completed("logs", "cha"), 0, &["completed: chat-server\n"]);
     assert_ends(&home.run(&["restart", "--help"]), 0, &["COMPONENT"]);
 }
 

@@ -1,6 +1,6 @@
 //! Names that stand for several components: groups, and programs with replicas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Settings;
 
@@ -12,11 +12,13 @@ pub(crate) fn groups(settings: &Settings) -> BTreeMap<String, Vec<String>> {
     named.map(|(name, members)| (name.clone(), expand(settings, members))).chain(replicated).collect()
 }
 
-/// The components that these names stand for.
+/// The components that these names stand for, each once.
 pub(super) fn expand(settings: &Settings, names: &[String]) -> Vec<String> {
     let of = |name: &String| match settings.components.get(name) {
         Some(config) => config.names(name),
         None => vec![name.clone()],
     };
-    names.iter().flat_map(of).collect()
+    let mut seen = BTreeSet::new();
+    let members = names.iter().flat_map(|name| settings.members(name)).flat_map(of);
+    members.filter(|member| seen.insert(member.clone())).collect()
 }

@@ -1,11 +1,13 @@
 //! `launcher completions`: shell completion scripts, generated from the definition of the command line.
+//!
+//! Names of components are asked for when a key is pressed ([`names`]), because programs and groups are whatever the configuration says.
 
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap_complete::Shell;
 use kit::{Exit, Failure};
 
-use super::output;
-use crate::catalog;
+use super::component_name::NAMES;
+use super::options::Where;
+use super::{output, running};
 
 /// Its arguments.
 #[derive(Debug, clap::Args)]
@@ -17,27 +19,25 @@ pub(super) struct Args {
 pub(super) fn completions(mut command: clap::Command, args: &Args) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "launcher", &mut script);
-    output::line(String::from_utf8_lossy(&script).trim_end());
+    let script = String::from_utf8_lossy(&script).replace(NAMES, question(args.shell));
+    output::line(script.trim_end());
     Ok(Exit::Fine)
 }
 
-/// A component's name: any name, because programs can be components; built-in ones are suggested by completion.
-#[derive(Debug, Clone)]
-pub(super) struct ComponentName;
-
-impl TypedValueParser for ComponentName {
-    type Value = String;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<String, clap::Error> {
-        StringValueParser::new().parse_ref(command, argument, value)
+/// How a shell's script asks for the names. Bash does so in double quotes; zsh (`_arguments`) and fish (`complete -a`) evaluate what
+/// stands in theirs.
+fn question(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => r#"$("${COMP_WORDS[0]}" names 2>/dev/null)"#,
+        Shell::Zsh => "$(launcher names 2>/dev/null)",
+        Shell::Fish => "(launcher names 2>/dev/null)",
+        // The others' scripts are data; they suggest what is always there.
+        _ => "all",
     }
+}
 
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(catalog::names().map(PossibleValue::new)))
-    }
+/// `launcher names`: every name that commands take for components, one a line.
+pub(super) fn names(place: &Where) -> Result<Exit, Failure> {
+    running::names(place).iter().for_each(|name| output::line(name));
+    Ok(Exit::Fine)
 }

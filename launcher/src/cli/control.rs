@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kit::{Exit, Failure};
 
 use super::ask::{ask, ask_for};
-use super::completions::ComponentName;
+use super::component_name::ComponentName;
 use super::options::Where;
 use super::waiting::Waiting;
 use super::{output, report};

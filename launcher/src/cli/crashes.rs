@@ -2,6 +2,7 @@
 
 use kit::{Exit, Failure};
 
+use super::component_name::ComponentName;
 use super::options::Where;
 use super::output::{self, sanitise};
 use super::running;
@@ -11,7 +12,8 @@ use crate::recorder::crash::{self, Report};
 /// Its arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A report's id, or a component for its newest report [default: list all]
+    /// A report's id, or a component for its newest report; a group or a program with replicas lists its members' [default: list all]
+    #[arg(value_parser = ComponentName, hide_possible_values = true)]
     id: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -21,13 +23,17 @@ pub(super) struct Args {
 /// Lists the reports, or shows one.
 pub(super) fn crashes(place: &Where, args: &Args) -> Result<Exit, Failure> {
     let logs = running::logs(place)?;
-    match &args.id {
-        Some(id) => {
+    let members = args.id.as_ref().and_then(|id| running::group(place, id));
+    match (&args.id, members) {
+        (Some(id), None) => {
             let report = crash::find(&logs, id)?.ok_or_else(|| unknown(id))?;
             if args.json { output::json(&report) } else { show(&report) }
         }
-        None => {
-            let reports = crash::all(&logs)?;
+        (_, members) => {
+            let mut reports = crash::all(&logs)?;
+            if let Some(members) = members {
+                reports.retain(|report| members.contains(&report.component));
+            }
             if args.json { output::json(&reports) } else { list(&reports) }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kit::{Exit, Failure};
 
-use super::completions::ComponentName;
+use super::component_name::ComponentName;
 use super::options::Where;
 use super::output::{self, Colour, paint};
 use super::running;

@@ -7,6 +7,7 @@ mod chat;
 mod check;
 mod code;
 mod completions;
+mod component_name;
 mod console;
 mod control;
 mod crashes;
@@ -125,6 +126,9 @@ enum Command {
     Console(With<web_console::Args>),
     /// Print a shell completion script
     Completions(completions::Args),
+    /// Print the names of all components and groups, for shells.
+    #[command(hide = true)]
+    Names(With<Nothing>),
     /// Print the manual page, or write the pages of all commands
     Man(man::Args),
     /// Chat with people on the local network, without a server
@@ -212,6 +216,7 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
         Some(Command::Metrics(it)) => metrics::metrics(&place.then(it.place)),
         Some(Command::Console(it)) => web_console::console(&place.then(it.place), &it.args),
         Some(Command::Completions(it)) => completions::completions(definition(), &it),
+        Some(Command::Names(it)) => completions::names(&place.then(it.place)),
         Some(Command::Man(it)) => man::man(definition(), &it),
         Some(Command::Lan(it)) => lan::lan(place.then(it.place), it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),

@@ -6,7 +6,7 @@ use clap::Args;
 use kit::Failure;
 use tokio::runtime::Runtime;
 
-use super::completions::ComponentName;
+use super::component_name::ComponentName;
 use crate::config::{self, Directories, Environment, Loaded, Mistakes, Request};
 
 /// Where the configuration, the data and the logs are.

@@ -6,7 +6,7 @@ use kit::context::SERVICE_TOKEN;
 use kit::{Context, Exit, Failure, Notifier, Secret};
 use tokio_util::sync::CancellationToken;
 
-use super::completions::ComponentName;
+use super::component_name::ComponentName;
 use super::options::{Where, Without};
 use super::token;
 use crate::catalog::{self, EFFECTIVE_CONFIG, Runtime};

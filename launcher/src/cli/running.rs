@@ -1,6 +1,7 @@
 //! What the running launcher reports, which may differ from the configuration that this command reads. Without a running launcher the
 //! configuration is used.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,8 +11,6 @@ use super::ask::ask;
 use super::options::{Where, Without};
 use crate::catalog;
 use crate::config::Settings;
-use crate::supervisor::Snapshot;
-use crate::supervisor::status::State;
 
 /// The log directory: the one on the command line, or the running launcher's, or the configured one.
 pub(super) fn logs(place: &Where) -> Result<PathBuf, Failure> {
@@ -38,14 +37,41 @@ pub(super) fn is_component(place: &Where, name: &str) -> bool {
 /// These names, with what a group or a program with replicas stands for in its place: by the running launcher, or else by the
 /// configuration.
 pub(super) fn expanded(place: &Where, names: &[String]) -> Vec<String> {
-    let groups = match ask(place) {
+    let groups = groups(place);
+    names.iter().flat_map(|name| groups.get(name).cloned().unwrap_or_else(|| vec![name.clone()])).collect()
+}
+
+/// The components that this name stands for, if it is that of a group or a program with replicas.
+pub(super) fn group(place: &Where, name: &str) -> Option<Vec<String>> {
+    groups(place).remove(name)
+}
+
+fn groups(place: &Where) -> BTreeMap<String, Vec<String>> {
+    match ask(place) {
         Ok(snapshot) => snapshot.groups,
         Err(_) => place
             .load(&Without::default())
             .map(|loaded| catalog::groups(&loaded.settings))
             .unwrap_or_default(),
+    }
+}
+
+/// Every name that commands take: of components, of groups and programs with replicas, and `all`.
+pub(super) fn names(place: &Where) -> Vec<String> {
+    let (components, groups): (Vec<String>, _) = match (ask(place), place.load(&Without::default())) {
+        (Ok(snapshot), _) => {
+            (snapshot.components.into_iter().map(|component| component.name).collect(), snapshot.groups)
+        }
+        (Err(_), Ok(loaded)) => {
+            let programs = loaded.settings.components.iter();
+            let programs = programs.filter(|(name, _)| catalog::component(name).is_none());
+            let programs = programs.flat_map(|(name, config)| config.names(name));
+            let own = catalog::names().map(str::to_owned);
+            (own.chain(programs).collect(), catalog::groups(&loaded.settings))
+        }
+        (Err(_), Err(_)) => (catalog::names().map(str::to_owned).collect(), BTreeMap::new()),
     };
-    names.iter().flat_map(|name| groups.get(name).cloned().unwrap_or_else(|| vec![name.clone()])).collect()
+    components.into_iter().chain(groups.into_keys()).chain(["all".to_owned()]).collect()
 }
 
 /// Where the chat server can be reached: the running one, or the configured one.
@@ -70,13 +96,6 @@ fn found_or(
     component: &str,
     configured: impl Fn(&Settings) -> SocketAddr,
 ) -> Result<SocketAddr, Failure> {
-    let running = ask(place).ok().and_then(|snapshot| address(&snapshot, component));
+    let running = ask(place).ok().and_then(|snapshot| snapshot.address_of(component));
     running.map_or_else(|| Ok(configured(&place.load(&Without::default())?.settings)), Ok)
-}
-
-/// The address of a component that is part of this run.
-pub(super) fn address(snapshot: &Snapshot, component: &str) -> Option<SocketAddr> {
-    let component = snapshot.component(component).filter(|component| component.state != State::Skipped)?;
-    let address = component.address.as_deref()?;
-    address.strip_prefix("http://").unwrap_or(address).parse().ok()
 }

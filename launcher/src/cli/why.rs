@@ -3,7 +3,7 @@
 use kit::{Exit, Failure};
 
 use super::ask::measured;
-use super::completions::ComponentName;
+use super::component_name::ComponentName;
 use super::control::members;
 use super::options::Where;
 use super::overview::{megabytes, percent};

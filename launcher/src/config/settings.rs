@@ -38,6 +38,13 @@ pub struct Settings {
     pub commands: BTreeMap<String, Vec<String>>,
 }
 
+impl Settings {
+    /// What a name stands for where components are named: the members of a group, or itself.
+    pub(crate) fn members<'a>(&'a self, name: &'a String) -> &'a [String] {
+        self.launcher.groups.get(name).map_or(std::slice::from_ref(name), Vec::as_slice)
+    }
+}
+
 /// The section `[launcher]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

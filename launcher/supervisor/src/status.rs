@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -66,6 +67,14 @@ impl Snapshot {
     #[must_use]
     pub fn component(&self, name: &str) -> Option<&ComponentStatus> {
         self.components.iter().find(|component| component.name == name)
+    }
+
+    /// The socket address of a component that is part of this run, if it has one.
+    #[must_use]
+    pub fn address_of(&self, name: &str) -> Option<SocketAddr> {
+        let component = self.component(name).filter(|component| component.state != State::Skipped)?;
+        let address = component.address.as_deref()?;
+        address.strip_prefix("http://").unwrap_or(address).parse().ok()
     }
 
     /// The components that a name stands for: one of its own, or those of a group or the replicas of a program. None where there is nothing of

@@ -91,7 +91,7 @@ fn components_are_stopped_started_and_restarted_several_at_once() {
 
 #[test]
 fn a_crash_is_in_the_events_the_reports_and_the_restarts() {
-    let console = Console::start("");
+    let console = Console::start("groups = { both = ['talker', 'listener'], other = ['talker'] }\n");
     let pid = u32::try_from(console.component("listener")["pid"].as_u64().unwrap()).unwrap();
     kill(pid, "-SEGV");
     let crashes = wait_for("the report", || {
@@ -103,6 +103,13 @@ fn a_crash_is_in_the_events_the_reports_and_the_restarts() {
     assert_eq!(console.json(&format!("/api/v1/crashes/{id}"))["exit"]["signal"], 11);
     assert_eq!(console.json("/api/v1/crashes/listener")["id"], crashes[0]["id"]);
     assert_eq!(console.get("/api/v1/crashes/..%2f..%2fetc").status, 404);
+    for (query, count) in [("both", 1), ("talker,listener", 1), ("other", 0)] {
+        let crashes = console.json(&format!("/api/v1/crashes?component={query}"));
+        assert_eq!(crashes["crashes"].as_array().unwrap().len(), count, "{query}");
+        let events = console.json(&format!("/api/v1/events?component={query}"));
+        let of_listener = events["events"].as_array().unwrap().iter().any(|it| it["component"] == "listener");
+        assert_eq!(of_listener, count > 0, "{query}: {events}");
+    }
     let events = console.json("/api/v1/events?component=listener&since=10m&limit=50");
     let transitions: Vec<_> =
         events["events"].as_array().unwrap().iter().map(|event| event["to"].clone()).collect();

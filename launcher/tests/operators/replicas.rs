@@ -1,11 +1,11 @@
 //! Replicas of a program, and names that stand for several components.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use launcher::supervisor::status::State;
 
 use crate::home;
-use crate::support::{Launcher, wait_for};
+use crate::support::{Launcher, kill, wait_for};
 
 /// Three of one, and one that needs them all.
 fn config(replicas: u32) -> String {
@@ -73,6 +73,29 @@ fn each_replica_is_a_component_and_their_name_stands_for_all() {
 }
 
 #[test]
+fn who_needs_a_group_needs_all_its_members_and_its_crashes_are_theirs() {
+    let settings =
+        format!("{}[components.tests]\ncommand = ['sleep', '600']\nneeds = ['site', 'web']\n", config(2));
+    let launcher = home(&settings).up();
+    let tests = launcher.snapshot().component("tests").unwrap().clone();
+    assert_eq!(tests.needs, ["web.1", "web.2", "worker"]);
+    for (name, pid) in pids(&launcher) {
+        kill(pid, "-SEGV");
+        wait_for("its report", || launcher.home.run(&["crashes", &name]).status.success().then_some(()));
+    }
+    kill(tests.pid.unwrap(), "-SEGV");
+    wait_for("its report", || launcher.home.run(&["crashes", "tests"]).status.success().then_some(()));
+    let reports = |name: &str| -> BTreeSet<String> {
+        let reports: serde_json::Value =
+            serde_json::from_str(&say(&launcher, &["crashes", name, "--json"])).unwrap();
+        let names = reports.as_array().unwrap().iter().map(|report| report["component"].as_str());
+        names.map(|name| name.unwrap().to_owned()).collect()
+    };
+    assert_eq!(reports("site"), ["web.1", "web.2", "worker"].map(str::to_owned).into());
+    assert_eq!(reports("web"), ["web.1", "web.2"].map(str::to_owned).into());
+}
+
+#[test]
 fn another_number_starts_and_stops_only_the_difference() {
     let launcher = home(&config(3)).up();
     let before = pids(&launcher);
@@ -95,9 +118,10 @@ fn another_number_starts_and_stops_only_the_difference() {
 
 #[test]
 fn mistakes_in_replicas_and_groups_are_told() {
-    let config = "[launcher]\ngroups = { web = ['worker'], all = ['web'], site = [], other = ['worke'] }\n\
+    let config = "[launcher]\ngroups = { web = ['worker'], all = ['web'], site = [], other = ['worke'], clock = ['timed'], ring = ['web', 'timed'] }\n\
                   [components.web]\ncommand = ['true']\nreplicas = 0\nneeds = []\n\
-                  [components.worker]\ncommand = ['true']\nprobe = { tcp = '127.0.0.1:900$REPLICA' }\n\
+                  [components.worker]\ncommand = ['true']\nprobe = { tcp = '127.0.0.1:900$REPLICA' }\nneeds = ['othr', 'clock']\n\
+                  [components.timed]\ncommand = ['true']\ntype = 'oneshot'\nschedule = '@daily'\nneeds = ['ring']\n\
                   [chat-server]\n[components.chat-server]\nreplicas = 2\n";
     let output = home(config).run(&["check"]);
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -108,6 +132,9 @@ fn mistakes_in_replicas_and_groups_are_told() {
         "launcher.groups.other: there is no component 'worke'; did you mean 'worker'?",
         "components.web.replicas: must be 1 to 200",
         "components.worker.probe: tcp is written",
+        "components.worker.needs: there is nothing called 'othr'; did you mean 'other'?",
+        "components.worker.needs: timed runs by a schedule, so nothing can wait for it",
+        "components.timed.needs: needs itself, if by a detour",
         "components.chat-server.replicas: chat-server is a built-in component",
     ] {
         assert!(text.contains(said), "{said}\n{text}");

@@ -133,7 +133,7 @@ impl Worker {
             Ok(other) => Err(crate::cli::ask::unexpected(&other).to_string()),
             Err(error) => Err(error.to_string()),
         };
-        let address = look.as_ref().ok().and_then(|snapshot| running::address(snapshot, "message-api"));
+        let address = look.as_ref().ok().and_then(|snapshot| snapshot.address_of("message-api"));
         self.send(News::State(Box::new(look)))?;
         let count = match address {
             Some(address) => rate::count(address).await,

@@ -58,7 +58,11 @@ fn program(
     if component.command.first().is_none_or(String::is_empty) {
         complain("command", "names no program; write command = [\"program\", \"argument\"]".to_owned());
     }
-    let known = |need: &&String| table::component(need).is_some() || settings.components.contains_key(*need);
+    let known = |need: &&String| {
+        table::component(need).is_some()
+            || settings.components.contains_key(*need)
+            || settings.launcher.groups.contains_key(*need)
+    };
     for need in component.needs.iter().filter(|need| !known(need)) {
         complain("needs", unknown(settings, need));
     }
@@ -103,7 +107,7 @@ fn program(
 
 fn unknown(settings: &Settings, need: &str) -> String {
     let mut names: Vec<&str> = table::names().collect();
-    names.extend(settings.components.keys().map(String::as_str));
+    names.extend(settings.components.keys().chain(settings.launcher.groups.keys()).map(String::as_str));
     match nearest(need, names) {
         Some(near) => format!("there is nothing called '{need}'; did you mean '{near}'?"),
         None => format!("there is nothing called '{need}'"),
@@ -219,9 +223,12 @@ fn is_authority(text: &str) -> bool {
 }
 
 fn needs_itself(settings: &Settings, name: &str) -> bool {
-    let needs = |name: &str| settings.components.get(name).map_or(&[][..], |component| &component.needs);
+    let needs = |name: &str| {
+        let needs = settings.components.get(name).map_or(&[][..], |component| &component.needs);
+        needs.iter().flat_map(|need| settings.members(need))
+    };
     let mut seen = BTreeSet::new();
-    let mut open: Vec<&String> = needs(name).iter().collect();
+    let mut open: Vec<&String> = needs(name).collect();
     while let Some(need) = open.pop() {
         if need == name {
             return true;

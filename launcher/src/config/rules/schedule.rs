@@ -10,7 +10,7 @@ pub(super) fn check(
     component: &ComponentConfig,
     complain: &mut impl FnMut(&str, String),
 ) {
-    for need in &component.needs {
+    for need in component.needs.iter().flat_map(|need| settings.members(need)) {
         if settings.components.get(need).is_some_and(|needed| needed.schedule.is_some()) {
             complain("needs", format!("{need} runs by a schedule, so nothing can wait for it"));
         }

@@ -7,13 +7,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::console::app::App;
-use crate::console::input::Nothing;
+use crate::console::looker::expanded;
 use crate::console::problem::Problem;
 use crate::recorder::crash::{self, Report};
 use crate::supervisor::status::State;
 
 /// Of a longer last line only so many characters are told.
 const MAX_LINE: usize = 200;
+
+/// Which reports.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::console) struct Asked {
+    /// Only of these components, groups or programs with replicas, separated by commas; all of them where it is missing.
+    #[serde(default)]
+    component: Vec<String>,
+}
 
 /// A report.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -23,7 +32,7 @@ pub(in crate::console) struct Id {
     id: String,
 }
 
-/// All reports.
+/// The reports asked for.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(in crate::console) struct Crashes {
     /// The oldest first.
@@ -49,11 +58,13 @@ pub(in crate::console) struct Crash {
     last_line: Option<String>,
 }
 
-pub(in crate::console) async fn list(app: Arc<App>, _: Nothing) -> Result<Crashes, Problem> {
-    let logs = app.logs().await?;
+pub(in crate::console) async fn list(app: Arc<App>, asked: Asked) -> Result<Crashes, Problem> {
+    let snapshot = app.looker.look().await?;
+    let components = expanded(&snapshot, asked.component);
     app.read(move || {
-        let reports =
-            crash::all(&logs).map_err(|error| Problem::internal("cannot read the reports", &error))?;
+        let mut reports = crash::all(&snapshot.logs)
+            .map_err(|error| Problem::internal("cannot read the reports", &error))?;
+        reports.retain(|report| components.is_empty() || components.contains(&report.component));
         Ok(Crashes { crashes: reports.into_iter().map(Crash::of).collect() })
     })
     .await

@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::console::app::App;
+use crate::console::looker::expanded;
 use crate::console::problem::Problem;
 use crate::log_reader::timestamp;
 use crate::recorder::event_log::FILE;
@@ -34,8 +35,9 @@ const MINUTES: usize = 60;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::console) struct Asked {
-    /// Only this component's.
-    component: Option<String>,
+    /// Only of these components, groups or programs with replicas, separated by commas; all of them where it is missing.
+    #[serde(default)]
+    component: Vec<String>,
     /// Only since then: an age (`10m`, `2h`) or a time (RFC 3339).
     since: Option<String>,
     /// Events at most, the last ones; 100 where it is missing, 2000 at most.
@@ -50,14 +52,18 @@ pub(in crate::console) struct Events {
 }
 
 pub(in crate::console) async fn events(app: Arc<App>, asked: Asked) -> Result<Events, Problem> {
-    let logs = app.logs().await?;
+    let snapshot = app.looker.look().await?;
+    let (logs, components) = (snapshot.logs.clone(), expanded(&snapshot, asked.component));
+    let is_wanted = move |event: &Value| {
+        components.is_empty() || components.iter().any(|one| event["component"] == **one)
+    };
     let since = asked.since.as_deref().map(timestamp::since).transpose();
     let since = since.map_err(|detail| Problem::field("since", detail))?.unwrap_or_default();
     let limit = asked.limit.map_or(DEFAULT, |limit| limit as usize).min(MOST);
     app.read(move || {
         let mut events = Vec::new();
         backwards(&logs, &since, |event| {
-            if asked.component.as_ref().is_none_or(|component| event["component"] == **component) {
+            if is_wanted(&event) {
                 events.push(event);
             }
             events.len() < limit
