@@ -4,6 +4,7 @@
 //! * [`config`] locates, merges and validates the settings; [`catalog`] makes a plan of them, and is the only place that names components.
 //! * [`preflight`] checks ports, directories and MongoDB before anything starts.
 //! * [`accounts`] looks up users and groups of this machine.
+//! * `backup` takes a backup of the store of the running chat.
 //! * `log_reader` reads the components' logs.
 //! * [`doctor`] checks whether this machine can run us.
 //! * [`console`] is control over HTTP, with a page for it.
@@ -13,6 +14,7 @@
 
 pub mod accounts;
 pub mod alerts;
+mod backup;
 pub mod catalog;
 pub mod cli;
 pub mod config;

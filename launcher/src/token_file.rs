@@ -14,6 +14,11 @@ const MAX_BYTES: u64 = 1024;
 pub(crate) struct TokenFile(PathBuf);
 
 impl TokenFile {
+    /// The file with the service token, by which our own programs authenticate to the servers.
+    pub(crate) fn of_services(data: &Path) -> Self {
+        Self::new(data, "service.token")
+    }
+
     /// The file of this name in a data directory.
     pub(crate) fn new(data: &Path, name: &str) -> Self {
         Self(data.join(name))

@@ -6,6 +6,7 @@
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
 //! * [`native`]: a connection to the chat server that reconnects and sends no duplicates.
 //! * [`probe`]: tests a server with a message.
+//! * [`mod@trace`]: the path of a message.
 //! * [`service`]: a user that is a program and answers each message exactly once. [`allowance`]: hourly limits of its users.
 //! * [`lines`]: lines of bounded length from a byte stream.
 
@@ -21,6 +22,7 @@ pub mod retry;
 pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 
 mod endpoint;
 mod outbox;
@@ -35,3 +37,4 @@ pub use lan::LanClient;
 pub use native::{Incoming, NativeClient, NativeOptions, SendError};
 pub use retry::retry;
 pub use service::{Question, Service};
+pub use trace::trace;

@@ -6,9 +6,6 @@ use kit::{Exit, Failure, Secret};
 
 use crate::token_file::TokenFile;
 
-/// The file in the data directory; readable by its owner alone.
-const FILE: &str = "service.token";
-
 /// Creates a new token, and stores it for components that are run separately.
 pub(super) fn fresh(data: &Path) -> Result<Secret, Failure> {
     file(data).fresh().map_err(|error| cannot(data, &error))
@@ -31,7 +28,7 @@ pub(super) fn of_running(data: &Path) -> Result<Secret, Failure> {
 }
 
 fn file(data: &Path) -> TokenFile {
-    TokenFile::new(data, FILE)
+    TokenFile::of_services(data)
 }
 
 fn cannot(data: &Path, error: &std::io::Error) -> Failure {

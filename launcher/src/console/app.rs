@@ -12,6 +12,7 @@ use kit::places::Places;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::chat::Chat;
 use super::login::Logins;
 use super::looker::Looker;
 use super::problem::Problem;
@@ -31,6 +32,7 @@ pub(super) struct App {
     pub(super) hosts: Hosts,
     pub(super) logins: Mutex<Logins>,
     pub(super) looker: Arc<Looker>,
+    pub(super) chat: Chat,
     pub(super) sampler: Arc<Sampler>,
     /// Subscribers of the stream.
     pub(super) places: Places,
@@ -48,7 +50,9 @@ impl App {
     ) -> Self {
         let looker = Arc::new(Looker::new(setting.data.clone()));
         let sampler = Sampler::new(Arc::clone(&looker), setting.audience.clone());
+        let chat = Chat::new(setting.data.clone());
         Self {
+            chat,
             setting,
             read_only,
             token,

@@ -10,6 +10,7 @@
 mod api;
 mod app;
 mod assets;
+mod chat;
 mod guard;
 mod history;
 mod input;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 
-use super::api::{control, crashes, doctor, events, logs, reload, session, status};
+use super::api::{chat, control, crashes, doctor, events, logs, reload, session, status};
 use super::operation::Operation;
 use super::stream;
 
@@ -46,6 +46,12 @@ fn looks() -> Vec<Operation> {
             .says("Follow what happens", "Server-sent events: state, events and log lines. A client that reads too slowly is told `lagged` and disconnected."),
         Operation::show("/reload", reload::plan)
             .says("Show what a reload would change", "As `launcher reload --plan`."),
+        Operation::show("/users", chat::users)
+            .says("List the users who have ever logged in", "As `launcher users --json`, in order of first login, a page of at most 5000 at a time."),
+        Operation::show("/trace/{message}", chat::trace)
+            .says("Trace a message from acceptance to delivery", "As `launcher trace --json`."),
+        Operation::show("/retention", chat::expired)
+            .says("Count expired messages", "As `launcher retention`. Where messages are kept forever it is refused with 409."),
     ]
 }
 
@@ -60,6 +66,10 @@ fn changes() -> Vec<Operation> {
             .says("Stop components and keep them stopped", "As for start."),
         Operation::change("/restart", accepted, control::restart)
             .says("Restart components", "As for start."),
+        Operation::change("/retention", StatusCode::OK, chat::delete)
+            .says("Delete expired messages", "As `launcher retention --yes`."),
+        Operation::change("/backup", StatusCode::OK, chat::backup)
+            .says("Back up all messages to a file", "As `launcher backup`, into a new file on the launcher's machine. The answer comes when the file was verified; a client that leaves before ends it."),
         Operation::change("/down", accepted, control::down)
             .says("Stop the launcher and all components", "As `launcher down`: the console ends, too."),
         Operation::change("/login", StatusCode::OK, session::login)

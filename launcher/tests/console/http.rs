@@ -1,7 +1,10 @@
 //! What the API answers.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::Value;
 
+use crate::support::line_client::LineClient;
 use crate::support::{kill, wait_for};
 use crate::{Console, curl, home, printed};
 
@@ -173,4 +176,87 @@ fn the_launcher_can_be_stopped_from_it() {
     assert_eq!(console.post("/api/v1/down", "{}").status, 202);
     let status = wait_for("the end", || console.launcher.ended());
     assert!(status.success(), "{status}");
+}
+
+#[test]
+fn the_chats_servers_are_asked_for_users_and_traces() {
+    let console = Console::start("");
+    let chat = console.launcher.home.chat;
+    let (mut bob, _) = LineClient::login(chat, "bob");
+    let mut carol = LineClient::connect(chat);
+    carol.send("{\"type\":\"hello\",\"name\":\"carol\"}\n{\"type\":\"send\",\"client_id\":\"c1\",\"to\":\"bob\",\"body\":\"x\"}\n");
+    bob.line();
+    let users = console.json("/api/v1/users");
+    let names: Vec<_> = users["users"].as_array().unwrap().iter().map(|user| user["name"].clone()).collect();
+    assert!(names.contains(&"bob".into()) && names.contains(&"carol".into()), "{users}");
+    let last = users["last"].as_u64().unwrap();
+    assert_eq!(console.json(&format!("/api/v1/users?after={last}"))["users"], serde_json::json!([]));
+    let trace = wait_for("the message to be seen", || {
+        let trace = console.json("/api/v1/trace/c1");
+        (trace["steps"].as_array()?.last()?["stage"] == "seen").then_some(trace)
+    });
+    assert_eq!((&trace["client_id"], &trace["seq"]), (&"c1".into(), &1.into()));
+    let unknown = console.get("/api/v1/trace/no-such-message");
+    assert_eq!(unknown.status, 404, "{}", unknown.body);
+    assert!(unknown.head.contains("application/problem+json"), "{}", unknown.head);
+    // Kept forever, as it is by default.
+    let expired = console.get("/api/v1/retention");
+    assert_eq!(expired.status, 409, "{}", expired.body);
+    assert!(expired.body.contains("store.retention-age"), "{}", expired.body);
+}
+
+#[test]
+fn expired_messages_are_counted_and_deleted_only_on_demand() {
+    let console = Console::start("[store]\nretention-count = 1\nretention-unseen = true\n");
+    let (mut alice, _) = LineClient::login(console.launcher.home.chat, "alice");
+    for text in ["one", "two"] {
+        alice.send(&format!("bob: {text}\n"));
+        alice.until("Message saved.\n");
+    }
+    for (body, says) in [("{}", "missing field"), (r#"{"yes": false}"#, "true deletes them")] {
+        let answer = console.post("/api/v1/retention", body);
+        assert_eq!(answer.status, 422, "{body}");
+        assert!(answer.body.contains(says), "{}", answer.body);
+    }
+    let counted = console.json("/api/v1/retention");
+    assert_eq!((&counted["messages"], &counted["deleted"]), (&2.into(), &0.into()));
+    // What is younger than an hour never expires.
+    let answer = console.post("/api/v1/retention", r#"{"yes": true}"#);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap()["messages"], 2);
+}
+
+#[test]
+fn a_backup_is_written_beside_the_data_and_never_over_another_one() {
+    let console = Console::start("");
+    let (mut alice, _) = LineClient::login(console.launcher.home.chat, "alice");
+    alice.send("bob: hello\n");
+    alice.until("Message saved.\n");
+    let answer = console.post("/api/v1/backup", r#"{"name": "first.jsonl"}"#);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let taken: Value = serde_json::from_str(&answer.body).unwrap();
+    let file = console.launcher.home.data().join("backups/first.jsonl");
+    assert_eq!(taken["file"], file.to_str().unwrap());
+    let meta = std::fs::metadata(&file).unwrap();
+    assert_eq!((meta.permissions().mode() & 0o777, meta.len()), (0o600, taken["bytes"].as_u64().unwrap()));
+    assert!(taken["totals"]["events"].as_u64().unwrap() >= 1, "{taken}");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("hello"));
+    for (name, status, says) in [
+        ("first.jsonl", 409, "already exists"),
+        ("", 422, "name a file"),
+        ("../escaped", 422, "name a file"),
+        (".hidden", 422, "name a file"),
+    ] {
+        let answer = console.post("/api/v1/backup", &format!(r#"{{"name": "{name}"}}"#));
+        assert_eq!(answer.status, status, "{name}: {}", answer.body);
+        assert!(answer.body.contains(says), "{name}: {}", answer.body);
+    }
+    let stop = console.post("/api/v1/stop", r#"{"components": ["message-api"]}"#);
+    assert_eq!(stop.status, 202, "{}", stop.body);
+    wait_for("its end", || (console.component("message-api")["state"] == "stopped").then_some(()));
+    let answer = console.post("/api/v1/backup", r#"{"name": "second.jsonl"}"#);
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.body.contains("reach the message API"), "{}", answer.body);
+    let left: Vec<_> = std::fs::read_dir(file.parent().unwrap()).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }

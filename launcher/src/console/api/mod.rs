@@ -1,5 +1,6 @@
 //! What answers the operations, by topic.
 
+pub(super) mod chat;
 pub(super) mod control;
 pub(super) mod crashes;
 pub(super) mod doctor;
