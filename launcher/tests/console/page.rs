@@ -30,6 +30,8 @@ async fn a_link_logs_in_once_and_a_token_always() {
     browser.shows("All is well").await;
     browser.click("#leave").await;
     browser.until("document.querySelector('#token') !== null").await;
+    browser.reload().await;
+    browser.until("document.querySelector('#token') !== null").await;
     // The link was used.
     browser.go("about:blank").await;
     browser.go(&link).await;
@@ -63,7 +65,10 @@ async fn the_components_are_shown_and_stopped_after_a_question() {
     browser
         .until("document.querySelector('[data-component=talker] .pill').textContent.includes('stopped')")
         .await;
-    browser.shows("1 thing to look at").await;
+    browser.until("document.querySelector('#health').textContent === 'talker is stopped'").await;
+    browser.click("#health").await;
+    browser.until("location.hash === '#/component/talker'").await;
+    go(&browser, "").await;
     browser.click("[data-verb='start'][data-component='talker']").await;
     browser.click(".question .primary").await;
     browser.shows("All is well").await;
@@ -78,6 +83,12 @@ async fn the_components_are_shown_and_stopped_after_a_question() {
         (listener["state"] == "ready" && listener["pid"] != pid).then_some(())
     });
     browser.until("document.activeElement.dataset.component === 'listener'").await;
+    let pid = console.component("talker")["pid"].clone();
+    browser.click("#restart-all").await;
+    browser.shows("In the order of their dependencies").await;
+    browser.click(".question .primary").await;
+    wait_for("the restart", || (console.component("talker")["pid"] != pid).then_some(()));
+    browser.shows("All is well").await;
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 
@@ -97,6 +108,9 @@ async fn a_component_is_explained_with_charts_and_the_end_of_its_log() {
     browser.picture("console-component").await;
     browser.click(".links a:last-child").await;
     browser.shows("Last lines of its log").await;
+    let rest =
+        "(it => it.scrollHeight - it.scrollTop - it.clientHeight)(document.querySelector('pre.lines'))";
+    assert_eq!(browser.eval(&format!("{rest} < 2")).await, true, "the end is what matters");
     browser.shows("SIGSEGV").await;
     browser.picture("console-crash").await;
     go(&browser, "crashes").await;
@@ -208,6 +222,22 @@ async fn a_read_only_page_has_no_buttons_that_change_anything() {
     go(&browser, "component/talker").await;
     browser.until("document.querySelector('pre.lines') !== null").await;
     assert_eq!(browser.eval("document.querySelectorAll('[data-verb]').length").await, 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_said() {
+    let Some(driver) = Driver::start() else { return };
+    let console = Console::start("watch = false\n");
+    let browser = driver.open(1280, 800).await;
+    enter(&console, &browser).await;
+    let file = console.launcher.home.dir.path().join("console.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("watch = false", "watch = false\nconsole-read-only = true")).unwrap();
+    printed(&console.launcher, &["reload"]);
+    browser.click("[data-verb='stop'][data-component='talker']").await;
+    browser.click(".question .primary").await;
+    browser.shows("the console is read-only").await;
+    assert_eq!(console.component("talker")["state"], "ready");
 }
 
 /// What a keyboard or a screen reader would stumble over: controls without a name, and parts that lie beyond the window's edge.

@@ -6,6 +6,7 @@ import { el, fill } from "./dom.js";
 import { barChart, cpuText, lineChart, memoryText, most, pill, verbButton, verbsOf } from "./parts.js";
 
 const CHART = { width: 420, height: 90 };
+const REPORT_MS = 500;
 const LEAST_CPU = 5;
 const LEAST_MEMORY = 8 * 1024 * 1024;
 
@@ -51,10 +52,16 @@ export function componentView({ console, store, name }) {
     );
     draw();
   });
+  // A restart may be over before the next status tells of it; the crash report is written soon after the event.
+  const heard = ({ detail }) => detail.component === name && detail.ended?.by_itself && setTimeout(load, REPORT_MS);
   store.addEventListener("status", draw);
   store.addEventListener("history", draw);
+  store.addEventListener("event", heard);
   draw();
-  const end = () => ["status", "history"].forEach((what) => store.removeEventListener(what, draw));
+  const end = () => {
+    ["status", "history"].forEach((what) => store.removeEventListener(what, draw));
+    store.removeEventListener("event", heard);
+  };
   return { node, title: name, end };
 }
 

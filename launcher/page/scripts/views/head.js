@@ -20,10 +20,16 @@ function isFine({ required, autostart, state, schedule }) {
   return ["ready", "scheduled", "finished", "skipped"].includes(state);
 }
 
+/** What is not well: the one thing by its name, or how many there are. */
+function said(wrong) {
+  if (wrong.length === 1) return `${wrong[0].name} is ${wrong[0].state}`;
+  return wrong.length === 0 ? "Not well" : `${many(wrong.length, "thing")} to look at`;
+}
+
 /** The bar, with `show(word)` for the view that is chosen. */
 export function head({ console, leave }) {
   const { store } = console;
-  const health = el("span.health", { id: "health" });
+  const health = el("a.health", { id: "health" });
   const about = el("span.about", {});
   const ways = WAYS.map(([word, title]) => [word, el("a.way", { href: `#/${word}` }, title)]);
   const themeButton = el("button.round", { type: "button", onclick: () => (theme.next(), dress()) });
@@ -37,9 +43,10 @@ export function head({ console, leave }) {
   const tell = () => {
     const { status, session } = store;
     if (status === null) return;
-    const wrong = status.components.filter((component) => !isFine(component)).length
-      + status.dependencies.filter(({ state }) => state !== "ok").length;
-    const [look, words] = status.stopping ? ["busy", "Stopping"] : status.healthy ? ["good", "All is well"] : ["bad", wrong === 0 ? "Not well" : `${many(wrong, "thing")} to look at`];
+    const ailing = status.components.filter((component) => !isFine(component));
+    const wrong = [...ailing, ...status.dependencies.filter(({ state }) => state !== "ok")];
+    const [look, words] = status.stopping ? ["busy", "Stopping"] : status.healthy ? ["good", "All is well"] : ["bad", said(wrong)];
+    health.href = wrong.length === 1 && ailing.length === 1 ? `#/component/${encodeURIComponent(ailing[0].name)}` : "#/";
     health.className = `health ${look}`;
     fill(health, el("span.lamp", { "aria-hidden": "true" }), words);
     const up = duration((Date.now() - Date.parse(status.started_at)) / 1000);
