@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use serde_json::Value;
 
 use crate::support::http::request;
-use crate::support::wait_for;
+use crate::support::{free_address, wait_for};
 use crate::{Console, curl, home, printed};
 
 const OPEN: &str = "/api/v1/openapi.json";
@@ -158,9 +158,18 @@ fn a_login_link_gives_the_token_once() {
     let answer = login(code);
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap()["token"], *console.token);
-    for wrong in [code, "x", ""] {
+    let forged = format!("9{code}");
+    for wrong in [code, &forged, "x", ""] {
         assert_eq!(login(wrong).status, 401, "{wrong}");
     }
+    let statuses: Vec<u16> = (0..12).map(|_| login("x").status).collect();
+    assert_eq!(statuses[10..], [429; 2], "{statuses:?}");
+    let link = printed(&console.launcher, &["console"]);
+    assert_eq!(
+        login(link.split_once("#login=").unwrap().1).status,
+        200,
+        "the right one is let in all the same"
+    );
     let log = wait_for("the login to be logged", || {
         let log = std::fs::read_to_string(console.launcher.home.logs().join("launcher.log")).unwrap();
         log.contains("a login link was used").then_some(log)
@@ -182,6 +191,14 @@ fn what_is_too_large_is_refused() {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
     assert_eq!(console.get(STATUS).status, 200);
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_warned_of() {
+    let port = free_address().port();
+    let launcher = home(&format!("[launcher]\nconsole-listen = '0.0.0.0:{port}'\n")).up();
+    let log = std::fs::read_to_string(launcher.home.logs().join("launcher.log")).unwrap();
+    assert!(log.contains("the console is unencrypted"), "{log}");
 }
 
 #[test]

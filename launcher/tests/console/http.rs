@@ -1,5 +1,7 @@
 //! What the API answers.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
@@ -34,7 +36,8 @@ fn everything_that_the_command_line_shows_is_answered() {
 
 #[test]
 fn logs_are_read_searched_and_bounded() {
-    let console = Console::start("");
+    let many = "[components.many]\ncommand = ['sh', '-c', 'seq 6000; exec sleep 600']\nneeds = []\n";
+    let console = Console::start(many);
     wait_for("some lines", || {
         (console.json("/api/v1/logs?component=talker")["lines"].as_array()?.len() > 3).then_some(())
     });
@@ -45,6 +48,9 @@ fn logs_are_read_searched_and_bounded() {
     assert!(lines("component=talker&search=TICK&since=1h").iter().all(|line| line["text"] == "tick"));
     assert_eq!(lines("search=no%20such%20text"), [] as [Value; 0]);
     assert!(lines("component=talker,launcher&lines=5000").iter().any(|line| line["component"] == "launcher"));
+    wait_for("the last of many", || (lines("component=many&lines=1")[0]["text"] == "6000").then_some(()));
+    let all = console.json("/api/v1/logs?component=many&lines=99999");
+    assert_eq!((all["lines"].as_array().unwrap().len(), &all["truncated"]), (5000, &true.into()));
     // One that has said nothing has no log, and is no mistake.
     assert_eq!(lines("component=listener"), [] as [Value; 0]);
     for (query, status, says) in [
@@ -117,6 +123,12 @@ fn a_crash_is_in_the_events_the_reports_and_the_restarts() {
     let transitions: Vec<_> =
         events["events"].as_array().unwrap().iter().map(|event| event["to"].clone()).collect();
     assert!(transitions.contains(&"backoff".into()), "{events}");
+    let file = console.launcher.home.logs().join("events.jsonl");
+    let event = "{\"event\":\"x\",\"at\":\"2026-11-20T23:21:22.000Z\"}\n";
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{}{text}", event.repeat(2500))).unwrap();
+    let events = console.json("/api/v1/events?limit=99999")["events"].as_array().unwrap().len();
+    assert_eq!(events, 2000);
     let restarts = console.json("/api/v1/history")["restarts"]["listener"].clone();
     let counts = restarts.as_array().unwrap();
     assert_eq!((counts.len(), counts.iter().filter_map(Value::as_u64).sum::<u64>()), (60, 1));
@@ -160,7 +172,7 @@ fn a_reload_opens_moves_and_closes_the_console() {
         std::fs::write(&file, format!("[launcher]\nwatch = false\n{settings}\n{}", crate::PROGRAMS)).unwrap();
         printed(&launcher, &["reload"]);
     };
-    let answers = |address| std::net::TcpStream::connect(address).is_ok();
+    let answers = |address| TcpStream::connect(address).is_ok();
     reload(&format!("console-listen = '{first}'"));
     wait_for("the console", || answers(first).then_some(()));
     reload(&format!("console-listen = '{second}'"));
@@ -259,4 +271,30 @@ fn a_backup_is_written_beside_the_data_and_never_over_another_one() {
     assert!(answer.body.contains("reach the message API"), "{}", answer.body);
     let left: Vec<_> = std::fs::read_dir(file.parent().unwrap()).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn one_backup_is_taken_at_a_time_and_one_that_nobody_waits_for_is_given_up() {
+    let console = Console::start("");
+    let pid = u32::try_from(console.component("message-api")["pid"].as_u64().unwrap()).unwrap();
+    let parts = || {
+        let entries = std::fs::read_dir(console.launcher.home.data().join("backups")).into_iter().flatten();
+        entries.flatten().count()
+    };
+    kill(pid, "-STOP");
+    let mut first = TcpStream::connect(console.address).unwrap();
+    let (address, bearer, body) = (console.address, console.bearer(), r#"{"name": "first"}"#);
+    let length = body.len();
+    write!(
+        first,
+        "POST /api/v1/backup HTTP/1.1\r\nHost: {address}\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    wait_for("it to begin", || (parts() == 1).then_some(()));
+    let second = console.post("/api/v1/backup", r#"{"name": "second"}"#);
+    assert_eq!(second.status, 409, "{}", second.body);
+    drop(first);
+    wait_for("it to be given up", || (parts() == 0).then_some(()));
+    kill(pid, "-CONT");
+    assert_eq!(console.post("/api/v1/backup", r#"{"name": "third"}"#).status, 200);
 }

@@ -92,6 +92,24 @@ fn a_subscriber_hears_states_events_and_the_log_lines_it_wants() {
 }
 
 #[test]
+fn a_name_leads_out_of_no_directory() {
+    let console = Console::start("");
+    let secret = console.launcher.home.dir.path().join("secret.log");
+    std::fs::write(&secret, "first\n").unwrap();
+    let mut listener = Listener::open(&console, "?logs=../secret,talker");
+    assert_eq!(listener.status, 200);
+    listener.until("log", |log| log["component"] == "talker");
+    std::fs::write(&secret, "first\nsecond\n").unwrap();
+    // Each look is at all of them.
+    for _ in 0..5 {
+        let log = listener.until("log", |_| true);
+        assert_eq!(log["component"], "talker", "{log}");
+    }
+    assert_eq!(console.get("/api/v1/logs?component=../secret").status, 404);
+    assert_eq!(console.get("/api/v1/components/..%2fsecret").status, 404);
+}
+
+#[test]
 fn a_renewed_token_ends_the_streams_of_the_earlier_one() {
     let console = Console::start("");
     let mut listener = Listener::open(&console, "");

@@ -199,3 +199,23 @@ impl VerifiedLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_beyond_the_bytes_of_an_answer_are_left_out_from_the_oldest_on() {
+        let names = ["a".to_owned()];
+        let mut kept = Kept::new(&names, MOST);
+        for number in 0..400 {
+            let text = format!("{number} {}", "x".repeat(MAX_LINE)).into_bytes();
+            kept.add(&Line { log: 0, time: Vec::new(), text });
+        }
+        let lines = kept.into_lines();
+        let bytes: usize = lines.lines.iter().map(|line| line.text.len()).sum();
+        assert!(lines.truncated && bytes <= MOST_BYTES && bytes > MOST_BYTES / 2, "{bytes}");
+        assert!(lines.lines.last().unwrap().text.starts_with("399 x"));
+        assert!(lines.lines[0].text.ends_with("bytes in all)"));
+    }
+}
