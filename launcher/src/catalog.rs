@@ -16,7 +16,7 @@ pub(crate) mod table;
 mod used;
 
 pub use addresses::chat_address;
-pub use component::{Component, Running, Runtime};
+pub use component::{Component, Runtime};
 pub use effective::{EFFECTIVE_CONFIG, effective};
 pub(crate) use groups::groups;
 pub use plan::{launcher, log_policy, plan};

@@ -36,7 +36,7 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kit::{Context, Failure, Notifier};
+use kit::{Context, Failure, Notifier, Running};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,11 @@ const STATUS_EVERY: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// If the configuration has an invalid value (exit 78), or an address cannot be bound.
-pub async fn run(config: Config, upstream: Upstream, context: Context) -> Result<(), Failure> {
+pub fn run(config: Config, upstream: Upstream, context: Context) -> Running {
+    Box::pin(serve(config, upstream, context))
+}
+
+async fn serve(config: Config, upstream: Upstream, context: Context) -> Result<(), Failure> {
     config.validate()?;
     kit::listen::raise_file_limit();
     let listener = kit::listen::bind(config.listen).await?;

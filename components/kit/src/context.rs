@@ -1,14 +1,20 @@
 //! What every component receives when it starts.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::failure::Failure;
 use crate::notify::Notifier;
 use crate::secret::Secret;
 
 /// The environment variable that holds the service token.
 pub const SERVICE_TOKEN: &str = "P2P_SERVICE_TOKEN";
+
+/// A running component, until it has stopped. It is boxed in the component's crate, because the compiler translates an asynchronous function
+/// where it is awaited: an unboxed one would be built with the launcher, last of all and once more in each test.
+pub type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 /// A component's environment in its process.
 #[derive(Debug, Clone)]

@@ -21,6 +21,7 @@ mod stream;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,8 +103,25 @@ impl Server {
     }
 
     /// Serves on `listener` until `shutdown`, then drains and returns. All peers of a Unix socket count as one address of this machine.
-    pub async fn run(self, listener: impl Into<Listener>, shutdown: CancellationToken) {
-        let listener = listener.into();
+    ///
+    /// Boxed here, so that HTTP is compiled with this crate and not with each server: see [`crate::Running`].
+    pub fn run(
+        self,
+        listener: impl Into<Listener>,
+        shutdown: CancellationToken,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.run_on(listener.into(), shutdown)
+    }
+
+    fn run_on(
+        self,
+        listener: Listener,
+        shutdown: CancellationToken,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(self.accept_all(listener, shutdown))
+    }
+
+    async fn accept_all(self, listener: Listener, shutdown: CancellationToken) {
         let crowd = Crowd::new(self.places.clone());
         let served = Arc::new(self);
         let connections = TaskTracker::new();

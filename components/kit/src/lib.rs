@@ -27,7 +27,7 @@ pub mod shutdown;
 pub mod stall;
 pub mod unfinished;
 
-pub use context::Context;
+pub use context::{Context, Running};
 pub use exit::Exit;
 pub use failure::Failure;
 pub use notify::Notifier;

@@ -28,7 +28,7 @@ mod store;
 
 use std::sync::Arc;
 
-use kit::{Context, Failure};
+use kit::{Context, Failure, Running};
 use tokio::sync::mpsc;
 
 pub use config::Config;
@@ -40,7 +40,11 @@ use crate::secure::{dialler, listener, mdns};
 ///
 /// # Errors
 /// When the configuration is invalid, the page's address is in use, or the store or the identity cannot be opened.
-pub async fn run(config: Config, context: Context) -> Result<(), Failure> {
+pub fn run(config: Config, context: Context) -> Running {
+    Box::pin(serve(config, context))
+}
+
+async fn serve(config: Config, context: Context) -> Result<(), Failure> {
     config.validate()?;
     let (sockets, inlet) = (presence::open(config.udp_port), legacy::receiver::open(config.tcp_port).await);
     let secure = listener::open(config.secure_port).await?;

@@ -44,13 +44,16 @@ use service::Service;
 /// # Errors
 /// If the store cannot be opened (exit 78 if the configuration must change, 69 if MongoDB cannot be reached), or the address cannot be
 /// bound.
-pub async fn run(
+#[must_use]
+pub fn run(
     config: Config,
     store: StoreConfig,
     reserved: Vec<UserName>,
     context: kit::Context,
-) -> Result<(), kit::Failure> {
-    serve_with(&config, kit::listen::bind(config.listen).await?, store, reserved, context).await
+) -> kit::Running {
+    Box::pin(async move {
+        serve_with(&config, kit::listen::bind(config.listen).await?, store, reserved, context).await
+    })
 }
 
 /// Like [`run`], on a bound listener and otherwise with the defaults.

@@ -7,6 +7,7 @@
 //! to send again; migrate the rest, which takes moments; set `store.url` to the database; start.
 
 use std::path::Path;
+use std::pin::Pin;
 
 use protocol::limits::PAGE_USERS;
 use protocol::native::Durability;
@@ -63,7 +64,18 @@ pub struct Migrated {
 ///
 /// # Errors
 /// See [`MigrateError`].
-pub async fn migrate(
+#[must_use]
+pub fn migrate<'a>(
+    from: &'a str,
+    to: &'a str,
+    data: &'a Path,
+    tell: &'a mut (dyn FnMut(&str) + Send),
+) -> Pin<Box<dyn Future<Output = Result<Migrated, MigrateError>> + Send + 'a>> {
+    // Boxed here, so that it is compiled with this crate: see `kit::Running`.
+    Box::pin(copy_all(from, to, data, tell))
+}
+
+async fn copy_all(
     from: &str,
     to: &str,
     data: &Path,

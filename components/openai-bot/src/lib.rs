@@ -35,12 +35,15 @@ pub use contact::{Contact, ContactError, contact};
 ///
 /// # Errors
 /// When the configuration or the key is invalid, or the chat server rejects the service.
-pub async fn run(
+#[must_use]
+pub fn run(
     config: Config,
     upstream: Upstream,
     credentials: Credentials,
     context: kit::Context,
-) -> Result<(), kit::Failure> {
-    let checked = config.check()?;
-    bot::serve(config, checked, upstream, credentials, context).await
+) -> kit::Running {
+    Box::pin(async move {
+        let checked = config.check()?;
+        bot::serve(config, checked, upstream, credentials, context).await
+    })
 }

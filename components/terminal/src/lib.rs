@@ -38,6 +38,8 @@ mod typed;
 
 use std::time::Duration;
 
+use std::pin::Pin;
+
 use kit::Failure;
 use tokio_util::sync::CancellationToken;
 
@@ -52,9 +54,15 @@ const SHUTDOWN: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// When the name or the server is invalid, or something could not be sent.
-pub async fn run(options: Options, shutdown: CancellationToken) -> Result<(), Failure> {
-    tokio::select! {
-        result = login::converse(options, &shutdown) => result,
-        () = async { shutdown.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => Ok(()),
-    }
+pub fn run(
+    options: Options,
+    shutdown: CancellationToken,
+) -> Pin<Box<dyn Future<Output = Result<(), Failure>>>> {
+    // Boxed here, so that it is compiled with this crate: see `kit::Running`.
+    Box::pin(async move {
+        tokio::select! {
+            result = login::converse(options, &shutdown) => result,
+            () = async { shutdown.cancelled().await; tokio::time::sleep(SHUTDOWN).await } => Ok(()),
+        }
+    })
 }

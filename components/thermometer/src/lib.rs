@@ -17,7 +17,8 @@ pub use config::{Config, Upstream};
 ///
 /// # Errors
 /// When the configuration is invalid, or the chat server rejects the service.
-pub async fn run(config: Config, upstream: Upstream, context: kit::Context) -> Result<(), kit::Failure> {
+#[must_use]
+pub fn run(config: Config, upstream: Upstream, context: kit::Context) -> kit::Running {
     let sensor = Box::new(sensor::Simulated::default());
-    thermometer::serve(config.check()?, upstream, sensor, context).await
+    Box::pin(async move { thermometer::serve(config.check()?, upstream, sensor, context).await })
 }

@@ -29,7 +29,7 @@ use std::time::Duration;
 use kit::http::Hosts;
 use kit::logins::Logins;
 use kit::places::Places;
-use kit::{Context, Exit, Failure};
+use kit::{Context, Exit, Failure, Running};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
@@ -51,9 +51,11 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(1000);
 ///
 /// # Errors
 /// When the address is in use, or a configured origin or host is invalid.
-pub async fn run(config: Config, chat: SocketAddr, context: Context) -> Result<(), Failure> {
-    let listener = kit::listen::bind(config.listen).await?;
-    serve(listener, config, chat, context).await
+pub fn run(config: Config, chat: SocketAddr, context: Context) -> Running {
+    Box::pin(async move {
+        let listener = kit::listen::bind(config.listen).await?;
+        serve(listener, config, chat, context).await
+    })
 }
 
 /// Like [`run`], on a bound listener.

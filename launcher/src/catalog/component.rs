@@ -1,14 +1,10 @@
 //! The type of a catalog entry.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 
-use kit::{Context, Failure, Secret};
+use kit::{Context, Failure, Running, Secret};
 
 use crate::config::Settings;
-
-/// A running component.
-pub type Running = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
 /// An entry of the catalog.
 #[derive(Debug)]

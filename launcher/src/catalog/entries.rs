@@ -1,11 +1,11 @@
 //! The entries of the catalog.
 
 use kit::listen::reachable;
-use kit::{Context, Exit, Failure, Secret};
+use kit::{Context, Exit, Failure, Running, Secret};
 use protocol::UserName;
 
 use super::addresses::{api, chat_address as chat};
-use super::component::{Component, MessageProbe, Running, Runtime};
+use super::component::{Component, MessageProbe, Runtime};
 use crate::config::Settings;
 
 /// Every component, in start order.
@@ -136,33 +136,33 @@ fn no_key() -> String {
 
 fn message_api(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
     let reserved = reserved(&settings)?;
-    Ok(Box::pin(message_api::run(settings.message_api, settings.store, reserved, context)))
+    Ok(message_api::run(settings.message_api, settings.store, reserved, context))
 }
 
 fn chat_server(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
     let upstream = chat_server::Upstream { api: api(&settings), reserved: reserved(&settings)? };
-    Ok(Box::pin(chat_server::run(settings.chat_server, upstream, context)))
+    Ok(chat_server::run(settings.chat_server, upstream, context))
 }
 
 fn web_adapter(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
     let chat = chat(&settings);
-    Ok(Box::pin(web_adapter::run(settings.web_adapter, chat, context)))
+    Ok(web_adapter::run(settings.web_adapter, chat, context))
 }
 
 fn thermometer(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
     let upstream = thermometer::Upstream { chat: chat(&settings), api: api(&settings) };
-    Ok(Box::pin(thermometer::run(settings.thermometer, upstream, context)))
+    Ok(thermometer::run(settings.thermometer, upstream, context))
 }
 
 fn openai_bot(settings: Settings, key: Option<Secret>, context: Context) -> Result<Running, Failure> {
     let api_key = key.ok_or_else(|| Failure::new(Exit::Config, no_key()))?;
     let upstream = openai_bot::Upstream { chat: chat(&settings), api: api(&settings) };
     let credentials = openai_bot::Credentials { api_key };
-    Ok(Box::pin(openai_bot::run(settings.openai_bot, upstream, credentials, context)))
+    Ok(openai_bot::run(settings.openai_bot, upstream, credentials, context))
 }
 
 fn lan_peer(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
-    Ok(Box::pin(lan_peer::run(settings.lan_peer, context)))
+    Ok(lan_peer::run(settings.lan_peer, context))
 }
 
 /// The services' names are reserved even while they are offline.
