@@ -3,6 +3,7 @@
 //! First the network alone, because the driver reports all failures as a "server selection timeout"; then the driver, which knows about
 //! passwords and primaries. No message contains the URL, which may have a password.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,9 @@ use mongodb::options::{ClientOptions, ServerAddress};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
-use crate::supervisor::{External, Probe};
-
-/// Name of the dependency.
-pub const NAME: &str = "mongodb";
-
 /// Time limit for resolving and connecting; a slower server is useless to a chat.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Time limit for the driver's server selection, within the deadline of [`External`].
+/// Time limit for the driver's server selection.
 const SELECTION: Duration = Duration::from_secs(2);
 /// Time limit for the whole test.
 const GREETING: Duration = Duration::from_secs(5);
@@ -122,12 +118,21 @@ pub fn password(url: &str) -> Option<String> {
     (!password.is_empty()).then(|| password.to_owned())
 }
 
-/// Tests the connection to the MongoDB of a URL within 5 s.
+/// The future result of a test of a connection. It is boxed, so that it is translated in this crate.
+pub type Tested<'a, E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
+
+/// Tests the connection to the MongoDB of a URL within 5 s. The database is `default` unless the URL names one.
 ///
 /// # Errors
 /// What is wrong, as far as it can be determined.
-pub async fn test_connection(url: &str) -> Result<(), MongoError> {
-    let options = options(url).await?;
+#[must_use]
+pub fn test_connection<'a>(url: &'a str, default: &'static str) -> Tested<'a, MongoError> {
+    Box::pin(test(url, default))
+}
+
+async fn test(url: &str, default: &'static str) -> Result<(), MongoError> {
+    let mut options = options(url).await?;
+    options.default_database.get_or_insert_with(|| default.to_owned());
     let address = shown(&options);
     // A driver's future must not be dropped half-way; its task ends by itself.
     let greeting = tokio::spawn(test_with(options));
@@ -165,7 +170,7 @@ fn client(options: &ClientOptions) -> Result<Client, MongoError> {
 /// The database for messages, if its name is valid. <https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions>
 fn database(options: &ClientOptions) -> Result<String, MongoError> {
     const LONGEST: usize = 63;
-    let name = options.default_database.as_deref().unwrap_or(message_api::store::mongo::DATABASE);
+    let name = options.default_database.as_deref().unwrap_or_default();
     let wrong = |why| Err(MongoError::Database { database: name.chars().take(100).collect(), why });
     if name.len() > LONGEST {
         return wrong("it is longer than 63 bytes");
@@ -229,7 +234,7 @@ async fn explain(error: &Error, options: &ClientOptions) -> MongoError {
     if is_unauthorized(error) {
         let user =
             options.credential.as_ref().map(|credential| credential.username.clone().unwrap_or_default());
-        let database = options.default_database.as_deref().unwrap_or(message_api::store::mongo::DATABASE);
+        let database = options.default_database.as_deref().unwrap_or_default();
         return match user {
             None => MongoError::NoLogin { address },
             Some(user) => MongoError::ReadOnly { address, user, database: database.to_owned() },
@@ -307,19 +312,28 @@ fn plain(error: &Error, password: Option<String>) -> String {
     text.chars().take(300).collect()
 }
 
-/// MongoDB as a dependency to watch: one client for the whole run, created at the first check.
-#[must_use]
-pub fn dependency(url: &str) -> External {
-    let url: Arc<str> = url.into();
-    let client: Arc<OnceCell<(Client, ClientOptions)>> = Arc::default();
-    let check = move || {
-        let (url, cell) = (Arc::clone(&url), Arc::clone(&client));
+/// MongoDB as a dependency to watch: one client for the whole run, created at the first look. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    url: Arc<str>,
+    client: Arc<OnceCell<(Client, ClientOptions)>>,
+}
+
+impl Watched {
+    /// The MongoDB of a URL.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        Self { url: url.into(), client: Arc::default() }
+    }
+
+    /// Looks at its state. An error has words that fit after "mongodb".
+    #[must_use]
+    pub fn look(&self) -> Tested<'static, String> {
+        let Self { url, client } = self.clone();
         // Spawned, because a driver's future must not be dropped half-way, as a deadline does.
-        let answer = tokio::spawn(async move { watch(&url, &cell).await });
-        let probe = async move { answer.await.unwrap_or_else(|_| Err("the driver failed".to_owned())) };
-        Box::pin(probe) as Probe
-    };
-    External { name: NAME.to_owned(), check: Arc::new(check) }
+        let answer = tokio::spawn(async move { watch(&url, &client).await });
+        Box::pin(async move { answer.await.unwrap_or_else(|_| Err("the driver failed".to_owned())) })
+    }
 }
 
 /// Its state, in words that fit after "mongodb".

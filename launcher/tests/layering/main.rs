@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The layers, lowest first. A crate may only use our crates of lower layers.
 const LAYERS: [(&str, &[&str]); 4] = [
     ("foundation", &["protocol", "kit"]),
-    ("libraries", &["transport", "supervisor"]),
+    ("libraries", &["transport", "mongo-client", "supervisor"]),
     ("components", &[]),
     ("launcher", &["launcher"]),
 ];

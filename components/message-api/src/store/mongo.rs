@@ -6,15 +6,13 @@
 //!   ([`counted`]).
 //! * Whole stores: [`export`] reads everything, [`import`] writes everything, [`legacy`] imports an older program's messages.
 //! * Earlier versions: [`migration`] and [`numbering`] count their events into [`checkpoints`].
-//! * Consistency: [`call`] bounds every wait, and [`session`] ensures with a [`clock`] that no stale data is read.
+//! * Consistency: [`mongo_client`] bounds every wait, and ensures that no stale data is read; [`session`] has our types of documents.
 //! * Feed: [`stream`] publishes what was stored, and [`progress`] tracks how far it has come.
 //!
 //! Several processes may write to one database: the unique index on `(conversation, seq)` prevents conflicts. On a replica set each process
 //! publishes what any of them stored; a standalone server has no change streams, so a process publishes only its own events.
 
-mod call;
 mod checkpoints;
-mod clock;
 mod collections;
 mod connect;
 mod counted;
@@ -44,6 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bson::doc;
+use mongo_client::CallError;
 use protocol::api::{Appended, BackupTotals, CursorMove, EventPage, RegisterUser, Restored, Users};
 use protocol::native::{ConversationSummary, Durability};
 use protocol::{ConversationId, Draft, UserName};
@@ -57,7 +56,6 @@ use crate::store::{
     Answer, Committed, Cursors, Log, NoSubscriber, Range, ServiceState, StatePut, Store, StoreError, Unseen,
     UserRegistry,
 };
-use call::CallError;
 use collections::Collections;
 use connect::Prepared;
 use progress::Progress;
@@ -65,7 +63,7 @@ use stream::Follower;
 use writer::{Batch, QUEUE, Writer};
 
 pub use collections::DATABASE;
-pub use connect::{MongoOpenError, greet, legacy_waiting};
+pub use connect::{MongoOpenError, Opening, greet, legacy_waiting};
 pub(crate) use import::Importer;
 pub use legacy::Legacy;
 
@@ -131,9 +129,12 @@ impl MongoStore {
     ///
     /// # Errors
     /// If the database cannot be opened or written; what was imported until then stays.
-    pub async fn import_legacy(url: &str) -> Result<Legacy, MongoOpenError> {
-        let Prepared { collections, .. } = connect::open(url).await?;
-        legacy::import(&collections).await.map_err(MongoOpenError::Legacy)
+    #[must_use]
+    pub fn import_legacy(url: &str) -> Opening<'_, Legacy> {
+        Box::pin(async move {
+            let Prepared { collections, .. } = connect::open(url).await?;
+            legacy::import(&collections).await.map_err(MongoOpenError::Legacy)
+        })
     }
 
     fn on(collections: Collections, followed: Option<Followed>, committed: Arc<dyn Committed>) -> Self {
@@ -245,9 +246,7 @@ impl Log for MongoStore {
             self.collections.update(&self.collections.conversations, this, begin, false).await?;
             let filter =
                 doc! { "conversation": conversation.as_str(), "seq": { "$lte": document::number(up_to) } };
-            let events = self.collections.events.clone();
-            let removed = call::call(async move { events.delete_many(filter).await }).await?;
-            Ok(removed.deleted_count)
+            Ok(self.collections.events.documents().delete_all(filter).await?)
         })
     }
 

@@ -9,7 +9,7 @@ async fn a_port_where_nothing_listens_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let error = test_connection(&format!("mongodb://user:hunter2@{address}/")).await.unwrap_err();
+    let error = test_connection(&format!("mongodb://user:hunter2@{address}/"), "db").await.unwrap_err();
     assert!(matches!(error, MongoError::Unreachable { .. }), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     assert_eq!(error.into_failure().exit(), Exit::Unavailable);
@@ -17,7 +17,7 @@ async fn a_port_where_nothing_listens_is_unreachable() {
 
 #[tokio::test]
 async fn a_host_that_does_not_exist_is_named() {
-    let error = test_connection("mongodb://no-such-host.invalid:27017/").await.unwrap_err();
+    let error = test_connection("mongodb://no-such-host.invalid:27017/", "db").await.unwrap_err();
     assert_eq!(error, MongoError::NoSuchHost { host: "no-such-host.invalid".to_owned() });
 }
 
@@ -35,13 +35,13 @@ async fn another_kind_of_server_is_not_a_mongodb() {
             });
         }
     });
-    let error = test_connection(&format!("mongodb://{address}/")).await.unwrap_err();
+    let error = test_connection(&format!("mongodb://{address}/"), "db").await.unwrap_err();
     assert!(matches!(error, MongoError::NotMongo { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_url_that_is_none_is_a_mistake_of_the_configuration() {
-    let error = test_connection("mongodb://user:hunter2@host:port:port/").await.unwrap_err();
+    let error = test_connection("mongodb://user:hunter2@host:port:port/", "db").await.unwrap_err();
     assert!(matches!(error, MongoError::Url(_)), "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     assert_eq!(error.into_failure().exit(), Exit::Config);

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use bson::{Document, doc};
-use mongodb::options::FindOptions;
+use mongo_client::FindOptions;
 use protocol::ConversationId;
 
 use super::collections::Collections;
@@ -59,7 +59,7 @@ pub(super) async fn newest(
     conversation: &ConversationId,
 ) -> Result<Option<Checkpoint>, StoreError> {
     let own = doc! { "_id": { "$gte": key(conversation, 0), "$lte": key(conversation, i64::MAX) } };
-    let last = FindOptions::builder().sort(doc! { "_id": -1 }).limit(1).build();
+    let last = FindOptions::new().sort(doc! { "_id": -1 }).limit(1);
     let found = collections.find(&collections.checkpoints, own, last).await?;
     found.first().map(read).transpose()
 }

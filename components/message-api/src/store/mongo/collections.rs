@@ -1,19 +1,51 @@
 //! The layout of the database.
 
-use std::time::Duration;
+use std::fmt;
+use std::marker::PhantomData;
 
 use bson::Document;
-use mongodb::{Client, Collection};
+use mongo_client::Database;
 
-use super::clock::Clock;
 use super::document::EventDocument;
 
 /// The default database.
 pub const DATABASE: &str = "messaging_db";
 /// The version of the documents. 1: events had a `destination` and no numbers; these remain as they are.
 pub(super) const SCHEMA: i32 = 2;
-/// After this time a majority is unavailable; the outcome is then looked up.
-pub(super) const MAJORITY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A collection whose documents are read and written as values of this type. Cheap to clone.
+pub(super) struct Collection<T> {
+    documents: mongo_client::Collection,
+    of: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Collection<T> {
+    fn of(database: &Database, name: &str) -> Self {
+        Self { documents: database.collection(name), of: PhantomData }
+    }
+
+    /// The same collection, read as values of another type.
+    pub(super) fn clone_with_type<U>(&self) -> Collection<U> {
+        Collection { documents: self.documents.clone(), of: PhantomData }
+    }
+
+    /// Its documents as BSON.
+    pub(super) fn documents(&self) -> &mongo_client::Collection {
+        &self.documents
+    }
+}
+
+impl<T> Clone for Collection<T> {
+    fn clone(&self) -> Self {
+        self.clone_with_type()
+    }
+}
+
+impl<T> fmt::Debug for Collection<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.documents.fmt(f)
+    }
+}
 
 /// The collections of the database with their client. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,24 +69,24 @@ pub(super) struct Collections {
     pub(super) state: Collection<Document>,
     /// The version of the layout, the state of its migration, and whether a restore is in progress.
     pub(super) schema: Collection<Document>,
-    /// Shared by all reads.
-    pub(super) clock: Clock,
+    /// All of them.
+    pub(super) database: Database,
 }
 
 impl Collections {
-    pub(super) fn of(client: &Client) -> Self {
-        let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
+    pub(super) fn of(database: Database) -> Self {
+        let of = |name| Collection::of(&database, name);
         Self {
-            events: database.collection("events"),
-            conversations: database.collection("conversations"),
-            checkpoints: database.collection("checkpoints"),
-            cursors: database.collection("cursors"),
-            device_cursors: database.collection("device_cursors"),
-            users: database.collection("users"),
-            counters: database.collection("counters"),
-            state: database.collection("state"),
-            schema: database.collection("schema"),
-            clock: Clock::default(),
+            events: Collection::of(&database, "events"),
+            conversations: of("conversations"),
+            checkpoints: of("checkpoints"),
+            cursors: of("cursors"),
+            device_cursors: of("device_cursors"),
+            users: of("users"),
+            counters: of("counters"),
+            state: of("state"),
+            schema: of("schema"),
+            database,
         }
     }
 }

@@ -1,30 +1,19 @@
 //! Connects to the server, explains failures, and prepares the database.
 
-use std::time::Duration;
+use std::pin::Pin;
 
 use bson::{Document, doc};
 use kit::Exit;
-use mongodb::error::{Error, ErrorKind};
-use mongodb::options::{
-    Acknowledgment, ClientOptions, IndexOptions, ReadConcern, SelectionCriteria, WriteConcern,
-};
-use mongodb::{Client, IndexModel};
+use mongo_client::{CallError, Connected, Database, UrlError};
 
-use super::call::{self, CallError};
-use super::collections::{Collections, DATABASE, MAJORITY_TIMEOUT, SCHEMA};
+use super::collections::{Collection, Collections, DATABASE, SCHEMA};
 use super::import::RESTORING;
 use super::legacy;
 use super::migration;
 use crate::store::StoreError;
 
-/// Somebody is waiting for the answer.
-const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The interval at which a server that hangs is detected.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
-/// One for the writer, the rest for reads.
-const CONNECTIONS: u32 = 16;
+/// Our name in the server's logs.
+const PROGRAM: &str = "p2p-chat message-api";
 /// The server's code if we are not logged in or lack rights.
 const UNAUTHORIZED: i32 = 13;
 /// The server's code for a wrong user name or password.
@@ -34,8 +23,8 @@ const AUTHENTICATION_FAILED: i32 = 18;
 #[derive(Debug, thiserror::Error)]
 pub enum MongoOpenError {
     /// The URL is invalid.
-    #[error("store.url is not a URL of MongoDB: {}", kind_text(.0))]
-    Url(#[source] Box<Error>),
+    #[error("store.url is not a URL of MongoDB: {0}")]
+    Url(UrlError),
     /// The host name cannot be resolved.
     #[error("MongoDB: no such host as {servers}")]
     Host {
@@ -126,31 +115,31 @@ impl MongoOpenError {
     }
 }
 
-/// The driver's text about a URL, which does not repeat the password.
-fn kind_text(error: &Error) -> String {
-    match &*error.kind {
-        ErrorKind::InvalidArgument { message, .. } => message.clone(),
-        kind => kind.to_string(),
-    }
-}
+/// The future result of something that opens a database. It is boxed, so that it is compiled with this crate: see `kit::Running`.
+pub type Opening<'a, T> = Pin<Box<dyn Future<Output = Result<T, MongoOpenError>> + Send + 'a>>;
 
 /// Tests the connection and the login; changes nothing.
 ///
 /// # Errors
 /// What is wrong, for the operator.
-pub async fn greet(url: &str) -> Result<(), MongoOpenError> {
-    let (client, servers) = connect(url).await?;
-    ping(&client, &servers).await
+#[must_use]
+pub fn greet(url: &str) -> Opening<'_, ()> {
+    Box::pin(async move {
+        let Connected { database, servers } = connect(url).await?;
+        database.greet().await.map_err(|error| explain(error, &servers))
+    })
 }
 
 /// The number of an older program's messages that the next start will import.
 ///
 /// # Errors
 /// As [`greet`].
-pub async fn legacy_waiting(url: &str) -> Result<Option<u64>, MongoOpenError> {
-    let (client, _) = connect(url).await?;
-    let collections = Collections::of(&client);
-    legacy::waiting(&collections).await.map_err(MongoOpenError::Legacy)
+#[must_use]
+pub fn legacy_waiting(url: &str) -> Opening<'_, Option<u64>> {
+    Box::pin(async move {
+        let collections = Collections::of(connect(url).await?.database);
+        legacy::waiting(&collections).await.map_err(MongoOpenError::Legacy)
+    })
 }
 
 /// A database ready for use.
@@ -164,48 +153,22 @@ pub(super) struct Prepared {
 
 /// Connects to the server, and prepares the database.
 pub(super) async fn open(url: &str) -> Result<Prepared, MongoOpenError> {
-    let (client, servers) = connect(url).await?;
-    ping(&client, &servers).await?;
-    let collections = Collections::of(&client);
+    let Connected { database, servers } = connect(url).await?;
+    database.greet().await.map_err(|error| explain(error, &servers))?;
+    let collections = Collections::of(database);
     check_version(&collections, &servers).await?;
     create_indexes(&collections).await.map_err(|error| explain(error, &servers))?;
     let is_old = migration::is_due(&collections).await.map_err(|error| explain(error, &servers))?;
     Ok(Prepared { collections, servers, is_old })
 }
 
-async fn connect(url: &str) -> Result<(Client, String), MongoOpenError> {
-    let url_error = |error| MongoOpenError::Url(Box::new(error));
-    let mut options = ClientOptions::parse(url).await.map_err(url_error)?;
-    let servers: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
-    options.app_name = Some("p2p-chat message-api".into());
-    options.max_pool_size = Some(CONNECTIONS);
-    options.min_pool_size = Some(1);
-    options.max_idle_time = Some(IDLE_TIMEOUT);
-    options.connect_timeout = Some(CONNECT_TIMEOUT);
-    options.server_selection_timeout = Some(SELECTION_TIMEOUT);
-    options.heartbeat_freq = Some(HEARTBEAT);
-    options.retry_writes = Some(true);
-    options.retry_reads = Some(true);
-    let concern = WriteConcern::builder().w(Acknowledgment::Majority).journal(true);
-    options.write_concern = Some(concern.w_timeout(MAJORITY_TIMEOUT).build());
-    options.read_concern = Some(ReadConcern::majority());
-    // Whatever the URL says: acknowledged writes must be visible to the next read.
-    options.selection_criteria =
-        Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
-    let client = Client::with_options(options).map_err(url_error)?;
-    Ok((client, servers.join(", ")))
-}
-
-async fn ping(client: &Client, servers: &str) -> Result<(), MongoOpenError> {
-    // A command that requires a login, unlike `ping`, so that a wrong password is detected here.
-    let database = client.default_database().unwrap_or_else(|| client.database(DATABASE));
-    let greeting = async move { database.run_command(doc! { "dbStats": 1 }).await };
-    call::call(greeting).await.map(drop).map_err(|error| explain(error, servers))
+async fn connect(url: &str) -> Result<Connected, MongoOpenError> {
+    Database::open(url, PROGRAM, DATABASE).await.map_err(MongoOpenError::Url)
 }
 
 /// Begins with a write, so that later reads find whatever any process had confirmed before.
 async fn check_version(collections: &Collections, servers: &str) -> Result<(), MongoOpenError> {
-    let (schema, database) = (&collections.schema, || collections.schema.namespace().db);
+    let (schema, database) = (&collections.schema, || collections.database.name().to_owned());
     let (version, ours) = (doc! { "_id": "version" }, doc! { "$max": { "version": SCHEMA } });
     let marked = collections.update(schema, version, ours, true).await;
     marked.map_err(|error| explain(error, servers))?;
@@ -224,27 +187,19 @@ async fn check_version(collections: &Collections, servers: &str) -> Result<(), M
 
 /// `log` prevents conflicts between writers, `sent` makes a repeated draft one message. The [`migration`] creates `unread`.
 async fn create_indexes(collections: &Collections) -> Result<(), CallError> {
-    let index = |name: &str, keys: Document, unique: bool| {
-        let options = IndexOptions::builder().name(name.to_owned()).unique(unique).build();
-        IndexModel::builder().keys(keys).options(options).build()
-    };
-    let logs = [
-        index("log", doc! { "conversation": 1, "seq": -1 }, true),
-        index("sent", doc! { "client_id": 1, "sender_key": 1 }, true),
-    ];
-    let all = collections.clone();
-    call::call(async move {
-        all.events.create_indexes(logs).await?;
-        all.conversations.create_index(index("members", doc! { "members": 1 }, false)).await?;
-        all.cursors.create_index(index("user", doc! { "user": 1 }, false)).await?;
-        all.device_cursors.create_index(index("device", doc! { "user": 1, "device": 1 }, false)).await?;
-        all.device_cursors.create_index(index("conversation", doc! { "conversation": 1 }, false)).await?;
-        all.users.create_index(index("ordinal", doc! { "ordinal": 1 }, false)).await?;
-        all.users.create_index(index("lookalikes", doc! { "skeleton": 1 }, false)).await?;
-        all.state.create_index(index("owner", doc! { "owner": 1, "key": 1 }, true)).await
-    })
-    .await
-    .map(drop)
+    let of = |collection: &Collection<Document>| collection.documents().clone();
+    let events = collections.events.documents();
+    events.create_index("log", doc! { "conversation": 1, "seq": -1 }, true).await?;
+    events.create_index("sent", doc! { "client_id": 1, "sender_key": 1 }, true).await?;
+    of(&collections.conversations).create_index("members", doc! { "members": 1 }, false).await?;
+    of(&collections.cursors).create_index("user", doc! { "user": 1 }, false).await?;
+    let devices = of(&collections.device_cursors);
+    devices.create_index("device", doc! { "user": 1, "device": 1 }, false).await?;
+    devices.create_index("conversation", doc! { "conversation": 1 }, false).await?;
+    let users = of(&collections.users);
+    users.create_index("ordinal", doc! { "ordinal": 1 }, false).await?;
+    users.create_index("lookalikes", doc! { "skeleton": 1 }, false).await?;
+    of(&collections.state).create_index("owner", doc! { "owner": 1, "key": 1 }, true).await
 }
 
 /// Distinguishes the few errors that an operator can fix. The driver has no kinds for most of them, only texts.
@@ -252,17 +207,10 @@ pub(super) fn explain(error: CallError, servers: &str) -> MongoOpenError {
     let servers = servers.to_owned();
     let text = error.to_string();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let code = match &error {
-        CallError::Driver(driver) => match &*driver.kind {
-            ErrorKind::Authentication { .. } => AUTHENTICATION_FAILED,
-            ErrorKind::Command(command) => command.code,
-            _ => 0,
-        },
-        CallError::Timeout => 0,
-    };
-    if code == UNAUTHORIZED {
+    let code = error.code();
+    if code == Some(UNAUTHORIZED) {
         MongoOpenError::Rights { servers }
-    } else if code == AUTHENTICATION_FAILED || says(&["SCRAM failure", "Authentication failed"]) {
+    } else if code == Some(AUTHENTICATION_FAILED) || says(&["SCRAM failure", "Authentication failed"]) {
         MongoOpenError::Login { servers }
     } else if says(&["failed to lookup address", "Name or service not known", "nodename nor servname"]) {
         MongoOpenError::Host { servers }

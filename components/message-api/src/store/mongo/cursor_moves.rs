@@ -4,19 +4,18 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bson::{Document, doc};
-use mongodb::Collection;
-use mongodb::options::FindOptions;
+use mongo_client::FindOptions;
 use protocol::ConversationId;
 use protocol::Timestamp;
 use protocol::api::CursorMove;
 
-use super::call::{self, DUPLICATE_KEY};
-use super::collections::{Collections, MAJORITY_TIMEOUT};
+use super::collections::{Collection, Collections};
 use super::counted::Counted;
 use super::document::{damaged, number};
 use super::heads::heads;
 use super::numbering;
 use crate::store::{DEVICES, StoreError};
+use mongo_client::DUPLICATE_KEY;
 
 /// Moves per command.
 const COMMAND: usize = 256;
@@ -133,7 +132,7 @@ async fn exact<'m>(
     let fields =
         doc! { "_id": 0, "conversation": 1, "seq": 1, "at": 1, "sender_key": 1, "ordinal": 1, "sent": 1 };
     let events = collections.events.clone_with_type::<Document>();
-    let options = FindOptions::builder().projection(fields).build();
+    let options = FindOptions::new().projection(fields);
     let ids: HashMap<&str, &ConversationId> =
         moves.iter().map(|to| (to.conversation.as_str(), &to.conversation)).collect();
     let (mut exact, mut bare, mut orders) = (HashMap::new(), Vec::new(), Vec::new());
@@ -158,7 +157,7 @@ async fn exact<'m>(
 
 async fn last_before(collections: &Collections, to: &CursorMove) -> Result<Option<Reached>, StoreError> {
     let filter = doc! { "conversation": to.conversation.as_str(), "seq": { "$lte": number(to.seq) } };
-    let last = FindOptions::builder().sort(doc! { "conversation": -1, "seq": -1 }).limit(1).build();
+    let last = FindOptions::new().sort(doc! { "conversation": -1, "seq": -1 }).limit(1);
     let Some(event) = collections.find(&collections.events, filter, last).await?.pop() else {
         return Ok(None);
     };
@@ -245,31 +244,13 @@ impl Collections {
         Err(StoreError::unavailable("MongoDB refused an update again and again because of another one"))
     }
 
-    /// The `update` command itself, because the driver's `bulk_write` requires version 8 of the server. A command has no write concern by
-    /// default.
     async fn update_many_with_one_command(
         &self,
         of: &Collection<Document>,
         updates: Vec<Document>,
         ordered: bool,
     ) -> Result<Outcome, StoreError> {
-        let timeout = i64::try_from(MAJORITY_TIMEOUT.as_millis()).expect("a few seconds");
-        let command = doc! {
-            "update": of.name(),
-            "updates": updates,
-            "ordered": ordered,
-            "writeConcern": { "w": "majority", "j": true, "wtimeout": timeout },
-        };
-        let (client, database, clock) = (of.client().clone(), of.namespace().db, self.clock.clone());
-        let answer = call::call(async move {
-            let mut session = clock.session(&client).await?;
-            let answer = client.database(&database).run_command(command).session(&mut session).await?;
-            if !answer.contains_key("writeConcernError") {
-                clock.learn(&session);
-            }
-            Ok(answer)
-        });
-        Outcome::read(&answer.await?)
+        Outcome::read(&of.documents().update_many(updates, ordered).await?)
     }
 }
 
@@ -286,7 +267,6 @@ async fn forget_old_devices(collections: &Collections, user: &str) -> Result<(),
         return Ok(());
     }
     let filter = doc! { "user": user, "device": { "$in": old } };
-    let cursors = collections.device_cursors.clone();
-    call::call(async move { cursors.delete_many(filter).await }).await?;
+    collections.device_cursors.documents().delete_all(filter).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Queries that read the whole database.
 
 use bson::{Document, doc};
-use mongodb::options::FindOptions;
+use mongo_client::FindOptions;
 use protocol::api::CursorMove;
 use protocol::native::Device;
 use protocol::{ConversationId, UserName};
@@ -74,7 +74,7 @@ pub(super) async fn all_state(
 }
 
 fn page(sort: Document, limit: usize) -> FindOptions {
-    FindOptions::builder().sort(sort).limit(i64::try_from(limit).unwrap_or(i64::MAX)).build()
+    FindOptions::new().sort(sort).limit(i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 fn text<'d>(document: &'d Document, field: &str) -> Result<&'d str, StoreError> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bson::doc;
-use mongodb::options::FindOptions;
+use mongo_client::FindOptions;
 use protocol::api::{BackupTotals, CursorMove, User};
 use protocol::{ConversationId, Event, Timestamp};
 use tokio::sync::mpsc;
@@ -135,7 +135,7 @@ pub(super) async fn restore(collections: &Collections, backup: &Path) -> Result<
     let path = backup.to_owned();
     let verified = tokio::task::spawn_blocking(move || archive::verify(&path)).await;
     verified.map_err(|_| StoreError::unavailable("the restore ended badly"))?.map_err(|e| refuse(&e))?;
-    let any = FindOptions::builder().limit(1).build();
+    let any = FindOptions::new().limit(1);
     if !collections.find(&collections.events, doc! {}, any).await?.is_empty() {
         let detail = "there are messages in this database; name a new one in store.url and restore into that";
         return Err(StoreError::refused("store", detail));

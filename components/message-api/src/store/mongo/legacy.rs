@@ -8,12 +8,11 @@
 use std::collections::BTreeMap;
 
 use bson::{Bson, Document, doc};
-use mongodb::options::FindOptions;
+use mongo_client::FindOptions;
 use protocol::api::{Appended, CursorMove};
 use protocol::{Body, ClientId, ConversationId, Draft, MessageType, Metadata, Timestamp, UserName};
 use sha2::{Digest, Sha256};
 
-use super::call::CallError;
 use super::collections::Collections;
 use super::cursor_moves::move_cursors;
 use super::document::number;
@@ -71,9 +70,7 @@ pub(super) async fn waiting(collections: &Collections) -> Result<Option<u64>, St
     if !done.is_empty() {
         return Ok(None);
     }
-    let messages = collections.schema.client().database(&collections.schema.namespace().db);
-    let count = messages.collection::<Document>(MESSAGES).estimated_document_count().await;
-    let count = count.map_err(CallError::from)?;
+    let count = collections.database.collection(MESSAGES).estimated_count().await?;
     Ok((count > 0).then_some(count))
 }
 
@@ -96,18 +93,16 @@ async fn pass(
     seen: bool,
     legacy: &mut Legacy,
 ) -> Result<(), StoreError> {
-    let messages = collections.schema.client().database(&collections.schema.namespace().db);
+    let batch = u32::try_from(BATCH).expect("a small constant");
     // In the order in which they were stored: an ObjectId begins with the time, and is indexed.
-    let options =
-        FindOptions::builder().sort(doc! { "_id": 1 }).batch_size(u32::try_from(BATCH).ok()).build();
-    let messages = messages.collection::<Document>(MESSAGES);
-    let mut found = messages.find(filter).with_options(options).await.map_err(CallError::from)?;
+    let in_order = FindOptions::new().sort(doc! { "_id": 1 });
+    let mut found = collections.database.collection(MESSAGES).scan(filter, in_order, batch).await?;
     let mut drafts = Vec::with_capacity(BATCH);
-    while found.advance().await.map_err(CallError::from)? {
-        let document = Document::try_from(found.current().to_owned());
+    while let Some(raw) = found.next_document().await? {
+        let document = Document::try_from(&*raw);
         match document.map_err(|_| "the document is damaged").and_then(|document| draft(&document)) {
             Ok(draft) => drafts.push(draft),
-            Err(why) => skip(legacy, why, found.current().get("_id").ok().flatten()),
+            Err(why) => skip(legacy, why, raw.get("_id").ok().flatten()),
         }
         if drafts.len() == BATCH {
             store(collections, writer, std::mem::take(&mut drafts), seen, legacy).await?;

@@ -10,14 +10,11 @@ use std::time::{Duration, Instant};
 
 use bson::{Document, doc};
 use kit::backoff::Backoff;
-use mongodb::IndexModel;
-use mongodb::error::ErrorKind;
-use mongodb::options::{FindOptions, IndexOptions};
+use mongo_client::{CallError, FindOptions};
 use protocol::api::CursorMove;
 use protocol::{ConversationId, Timestamp, UserName};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{self, CallError};
 use super::collections::{Collections, SCHEMA};
 use super::document::damaged;
 use super::edges::{MANY, Side, edges};
@@ -42,7 +39,7 @@ const RETRY_CAP: Duration = Duration::from_secs(30);
 pub(super) async fn is_due(collections: &Collections) -> Result<bool, CallError> {
     let mark = collections.find(&collections.schema, doc! { "_id": NUMBERED }, None).await?;
     if mark.is_empty() {
-        let any = FindOptions::builder().limit(1).projection(doc! { "_id": 1 }).build();
+        let any = FindOptions::new().limit(1).projection(doc! { "_id": 1 });
         let events = collections.events.clone_with_type::<Document>();
         if !collections.find(&events, doc! {}, any).await?.is_empty() {
             return Ok(true);
@@ -66,8 +63,7 @@ pub(super) async fn run(collections: Collections, stop: CancellationToken) {
 }
 
 async fn pass(collections: &Collections) -> Result<(), StoreError> {
-    let events = collections.events.clone();
-    let total = call::call(async move { events.estimated_document_count().await }).await?;
+    let total = collections.events.documents().estimated_count().await?;
     tracing::info!("migrating {total} messages in MongoDB to version {SCHEMA}: making an index");
     drop_indexes(collections).await?;
     create_index(collections).await?;
@@ -137,7 +133,7 @@ async fn count_cursors(collections: &Collections) -> Result<(), StoreError> {
     let mut after = String::new();
     loop {
         let filter = doc! { "_id": { "$gt": &after }, "incoming": { "$exists": false } };
-        let page = FindOptions::builder().sort(doc! { "_id": 1 }).limit(CURSORS).build();
+        let page = FindOptions::new().sort(doc! { "_id": 1 }).limit(CURSORS);
         let found = collections.find(&collections.cursors, filter, page).await?;
         let Some(last) = found.last() else { return Ok(()) };
         last.get_str("_id").map_err(damaged)?.clone_into(&mut after);
@@ -163,29 +159,17 @@ async fn set_mark(collections: &Collections) -> Result<(), CallError> {
 
 async fn drop_indexes(collections: &Collections) -> Result<(), CallError> {
     for name in DROPPED {
-        let events = collections.events.clone();
-        match call::call(async move { events.drop_index(name).await }).await {
-            Err(CallError::Driver(error)) if is_not_there(&error) => {}
+        match collections.events.documents().drop_index(name).await {
+            Err(error) if error.code().is_some_and(|code| NOT_THERE.contains(&code)) => {}
             result => result?,
         }
     }
     Ok(())
 }
 
-fn is_not_there(error: &mongodb::error::Error) -> bool {
-    matches!(&*error.kind, ErrorKind::Command(command) if NOT_THERE.contains(&command.code))
-}
-
 /// `unread` contains everything needed to order unread messages, so that no document is read for it. Creating it takes about a minute for
 /// ten million events.
 async fn create_index(collections: &Collections) -> Result<(), CallError> {
-    let options = IndexOptions::builder().name("unread".to_owned()).build();
     let keys = doc! { "conversation": 1, "at": 1, "_id": 1, "sender_key": 1 };
-    let (index, events) =
-        (IndexModel::builder().keys(keys).options(options).build(), collections.events.clone());
-    // A task of its own, which ends by itself: see `call`.
-    match tokio::spawn(async move { events.create_index(index).await }).await {
-        Ok(created) => created.map(drop).map_err(CallError::from),
-        Err(_) => Err(CallError::Timeout),
-    }
+    collections.events.documents().create_large_index("unread", keys).await
 }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use mongodb::options::FindOptions;
+use mongo_client::FindOptions;
 use protocol::{ConversationId, UserName};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -216,8 +216,7 @@ impl Source {
             let again = if self.end == START { 0 } else { self.conversations.len() };
             let most = self.batch.min(left) + again;
             self.batch *= 2;
-            let mut options = in_order(most);
-            options.projection = Some(doc! { "_id": 1, "at": 1 });
+            let options = in_order(most).projection(doc! { "_id": 1, "at": 1 });
             let events = collections.events.clone_with_type::<Row>();
             let rows = collections.find(&events, self.filter(), options).await?;
             self.ended = rows.len() < most;
@@ -251,7 +250,7 @@ impl Source {
 
 fn in_order(most: usize) -> FindOptions {
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
-    FindOptions::builder().sort(doc! { "at": 1, "_id": 1 }).limit(limit).build()
+    FindOptions::new().sort(doc! { "at": 1, "_id": 1 }).limit(limit)
 }
 
 /// The cached plans.

@@ -227,7 +227,7 @@ impl Progress {
         if question.await.is_err() {
             return false;
         }
-        let (mut passed, now) = (self.passed.subscribe(), collections.clock.now());
+        let (mut passed, now) = (self.passed.subscribe(), collections.clock().now());
         // The first end may belong to an earlier request.
         let ends = passed.borrow().ends + 2;
         // Cannot fail otherwise: `self` owns the sender.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bson::doc;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use mongodb::options::FindOptions;
+use mongo_client::FindOptions;
 use protocol::api::EventPage;
 use protocol::native::ConversationSummary;
 use protocol::{ConversationId, Event, UserName};
@@ -99,7 +99,7 @@ async fn partner(collections: &Collections, last: &Event, user: &UserName) -> Re
         "conversation": last.conversation.as_str(), "seq": { "$gt": number(last.seq.saturating_sub(SPELLINGS)) },
         "sender_key": key,
     };
-    let latest = FindOptions::builder().sort(doc! { "conversation": 1, "seq": -1 }).limit(1).build();
+    let latest = FindOptions::new().sort(doc! { "conversation": 1, "seq": -1 }).limit(1);
     if let Some(said) = collections.find(&collections.events, lately, latest).await?.pop() {
         return Ok(said.into_event()?.sender);
     }
@@ -122,7 +122,7 @@ pub(super) async fn events(
     let filter = doc! { "conversation": conversation.as_str(), "seq": edge };
     let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
     let sort = doc! { "conversation": order, "seq": order };
-    let options = FindOptions::builder().sort(sort).limit(most).build();
+    let options = FindOptions::new().sort(sort).limit(most);
     let found = collections.find(&collections.events, filter, options).await?;
     let found = found.into_iter().map(EventDocument::into_placed);
     let mut placed: Vec<Placed> = found.collect::<Result<_, _>>()?;

@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bson::{Document, doc};
-use mongodb::Collection;
-use mongodb::options::{FindOptions, ReturnDocument};
+use mongo_client::{CallError, FindOptions};
 use protocol::api::{RegisterUser, User, Users};
 use protocol::{Timestamp, UserName};
 use serde_json::Value;
 
-use super::call::{self, CallError};
-use super::collections::Collections;
+use super::collections::{Collection, Collections};
 use super::cursor_moves;
 use super::document::{damaged, number};
 use crate::store::{STATE_KEYS, StatePut, StoreError};
@@ -38,7 +36,7 @@ pub(super) async fn upsert(
         Err(error) if error.is_duplicate_key() => attempt().await,
         result => result,
     };
-    result.map(|result| result.upserted_id.is_some())
+    result.map(|result| result.is_new)
 }
 
 /// Registers a user who logged in. A new user gets the next number.
@@ -80,12 +78,8 @@ pub(super) async fn import_user(collections: &Collections, user: &User) -> Resul
 }
 
 async fn next_ordinal(collections: &Collections) -> Result<i64, StoreError> {
-    let counters = collections.counters.clone();
-    let counted = call::call(async move {
-        let update = doc! { "$inc": { "next": 1_i64 } };
-        let find = counters.find_one_and_update(doc! { "_id": "users" }, update);
-        find.upsert(true).return_document(ReturnDocument::After).await
-    });
+    let (users, update) = (doc! { "_id": "users" }, doc! { "$inc": { "next": 1_i64 } });
+    let counted = collections.counters.documents().update_and_get(users, update);
     let counter = counted.await?.unwrap_or_default();
     counter.get_i64("next").map_err(damaged)
 }
@@ -93,7 +87,7 @@ async fn next_ordinal(collections: &Collections) -> Result<i64, StoreError> {
 /// Registered users after this number.
 pub(super) async fn users(collections: &Collections, after: u64, limit: usize) -> Result<Users, StoreError> {
     let most = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-    let in_order = FindOptions::builder().sort(doc! { "ordinal": 1 }).limit(most).build();
+    let in_order = FindOptions::new().sort(doc! { "ordinal": 1 }).limit(most);
     let behind = doc! { "ordinal": { "$gt": number(after) } };
     let mut found = collections.find(&collections.users, behind, in_order).await?;
     let more = found.len() > limit;
@@ -122,7 +116,7 @@ pub(super) async fn known(
     mut names: Vec<UserName>,
 ) -> Result<Vec<UserName>, StoreError> {
     let keys: Vec<&str> = names.iter().map(UserName::key).collect();
-    let only_keys = FindOptions::builder().projection(doc! { "_id": 1 }).build();
+    let only_keys = FindOptions::new().projection(doc! { "_id": 1 });
     let found = collections.find(&collections.users, doc! { "_id": { "$in": keys } }, only_keys).await?;
     let found: HashSet<&str> = found.iter().filter_map(|document| document.get_str("_id").ok()).collect();
     names.retain(|name| found.contains(name.key()));
@@ -135,7 +129,7 @@ pub(super) async fn lookalike(
     name: &UserName,
 ) -> Result<Option<UserName>, StoreError> {
     let filter = doc! { "skeleton": &*name.skeleton(), "_id": { "$ne": name.key() } };
-    let first = FindOptions::builder().sort(doc! { "ordinal": 1 }).limit(1).build();
+    let first = FindOptions::new().sort(doc! { "ordinal": 1 }).limit(1);
     let found = collections.find(&collections.users, filter, first).await?;
     Ok(found.iter().find_map(|document| ours("users", document, user(document))).map(|user| user.name))
 }
@@ -145,7 +139,7 @@ pub(super) async fn fill_skeletons(collections: &Collections) -> Result<(), Stor
     let mut after = String::new();
     loop {
         let filter = doc! { "_id": { "$gt": &after }, "skeleton": { "$exists": false } };
-        let page = FindOptions::builder().sort(doc! { "_id": 1 }).limit(FILLED_AT_ONCE).build();
+        let page = FindOptions::new().sort(doc! { "_id": 1 }).limit(FILLED_AT_ONCE);
         let found = collections.find(&collections.users, filter, page).await?;
         let Some(last) = found.last() else { return Ok(()) };
         after = last.get_str("_id").map_err(damaged)?.to_owned();

@@ -13,27 +13,20 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use kit::backoff::Backoff;
-use mongodb::change_stream::ChangeStream;
-use mongodb::change_stream::event::{ChangeStreamEvent, ResumeToken};
-use mongodb::error::{Error, ErrorKind};
+use mongo_client::{CallError, Changes, Token};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{self, CallError};
 use super::collections::Collections;
 use super::document::{EventDocument, Placed, damaged};
 use super::progress::Progress;
 use crate::store::{Committed, StoreError};
 
-/// How long the server delays the answer to an idle request.
-const AWAIT: Duration = Duration::from_millis(100);
 /// Events that are published together.
 const CHUNK: usize = 256;
 /// The first pause between attempts to open a stream.
 const RETRY_BASE: Duration = Duration::from_millis(50);
 /// The longest pause between attempts.
 const RETRY_CAP: Duration = Duration::from_secs(1);
-
-type Changes = ChangeStream<ChangeStreamEvent<Document>>;
 
 /// The task and its state.
 pub(super) struct Follower {
@@ -47,9 +40,9 @@ pub(super) struct Follower {
 /// Why a stream ended.
 enum End {
     /// It can probably be resumed.
-    Broken(Error),
+    Broken(CallError),
     /// Its next events are no longer available.
-    Lost(Error),
+    Lost(CallError),
     /// The collection was dropped or renamed.
     Dropped,
 }
@@ -72,15 +65,15 @@ impl Follower {
     /// Publishes until it is stopped.
     pub(super) async fn run(mut self) {
         while let Err(end) = self.follow().await {
-            let token = self.changes.resume_token();
+            let token = self.changes.token();
             match (end, token) {
                 (End::Broken(error), Some(token)) => {
-                    let error = kit::failure::chain(&CallError::from(error));
+                    let error = kit::failure::chain(&error);
                     tracing::warn!(error, "the change stream broke; resuming it");
                     self.resume(token).await;
                 }
                 (End::Broken(error), None) | (End::Lost(error), _) => {
-                    let error = kit::failure::chain(&CallError::from(error));
+                    let error = kit::failure::chain(&error);
                     tracing::warn!(error, "lost the change stream");
                     self.start_again().await;
                 }
@@ -113,11 +106,11 @@ impl Follower {
         while chunk.len() < CHUNK {
             match self.changes.next_if_any().await {
                 Ok(Some(change)) => {
-                    if let Some(time) = change.cluster_time {
-                        self.collections.clock.advance(time);
+                    if let Some(time) = change.time {
+                        self.collections.clock().advance(time);
                         self.progress.will_reach(time);
                     }
-                    chunk.extend(change.full_document.and_then(event));
+                    chunk.extend(change.document.and_then(event));
                 }
                 Ok(None) if self.changes.is_alive() => return Ok(false),
                 Ok(None) => return Err(End::Dropped),
@@ -128,7 +121,7 @@ impl Follower {
         Ok(true)
     }
 
-    async fn resume(&mut self, token: ResumeToken) {
+    async fn resume(&mut self, token: Token) {
         let mut backoff = Backoff::new(RETRY_BASE, RETRY_CAP);
         while !self.stop.is_cancelled() {
             match open_stream(&self.collections, Some(token.clone())).await {
@@ -137,7 +130,7 @@ impl Follower {
                     tracing::info!("resumed the change stream");
                     return;
                 }
-                Err(CallError::Driver(error)) if is_lost(&error) => {
+                Err(error) if is_lost(&error) => {
                     tracing::warn!("the server no longer has the events since the change stream stopped");
                     return self.start_again().await;
                 }
@@ -174,8 +167,7 @@ impl Follower {
 
 /// Whether the server is a member of a replica set, or a router.
 async fn has_streams(collections: &Collections) -> Result<bool, CallError> {
-    let admin = collections.events.client().database("admin");
-    let hello = call::call(async move { admin.run_command(doc! { "hello": 1 }).await }).await?;
+    let hello = collections.database.hello().await?;
     Ok(hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid"))
 }
 
@@ -185,14 +177,9 @@ async fn open_at_end(collections: &Collections) -> Result<Changes, CallError> {
     Ok(changes)
 }
 
-async fn open_stream(collections: &Collections, token: Option<ResumeToken>) -> Result<Changes, CallError> {
-    let events = collections.events.clone_with_type::<Document>();
+async fn open_stream(collections: &Collections, token: Option<Token>) -> Result<Changes, CallError> {
     let news = doc! { "operationType": "insert", "fullDocument.imported": { "$exists": false } };
-    let pipeline = [doc! { "$match": news }];
-    call::call(
-        async move { events.watch().pipeline(pipeline).resume_after(token).max_await_time(AWAIT).await },
-    )
-    .await
+    collections.events.documents().watch(doc! { "$match": news }, token).await
 }
 
 /// A write that a majority confirms, together with everything before it. A stream begins at the end of the server's log, where there may be
@@ -212,6 +199,6 @@ fn event(document: Document) -> Option<Placed> {
 }
 
 /// 136 CappedPositionLost, 260 InvalidResumeToken, 280 ChangeStreamFatalError, 286 ChangeStreamHistoryLost.
-fn is_lost(error: &Error) -> bool {
-    matches!(&*error.kind, ErrorKind::Command(command) if matches!(command.code, 136 | 260 | 280 | 286))
+fn is_lost(error: &CallError) -> bool {
+    matches!(error.code(), Some(136 | 260 | 280 | 286))
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use bson::{Document, doc};
-use mongodb::options::FindOptions;
+use mongo_client::FindOptions;
 use protocol::api::CursorMove;
 use protocol::{ConversationId, UserName};
 
@@ -74,7 +74,7 @@ async fn conversations(
     collections: &Collections,
     user: &UserName,
 ) -> Result<HashMap<ConversationId, i64>, StoreError> {
-    let fields = FindOptions::builder().projection(doc! { "begin": 1 }).build();
+    let fields = FindOptions::new().projection(doc! { "begin": 1 });
     let own = doc! { "members": user.key() };
     let found = collections.find(&collections.conversations, own, fields).await?;
     let read = |document: &Document| {

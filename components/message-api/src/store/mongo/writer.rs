@@ -15,18 +15,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bson::doc;
 use lru::LruCache;
-use mongodb::error::ErrorKind;
 use protocol::api::Appended;
 use protocol::{ConversationId, Draft, Event, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use super::call::{CallError, DUPLICATE_KEY};
 use super::collections::Collections;
 use super::document::{EventDocument, Placed};
 use super::heads::{self, Head};
 use super::progress::Progress;
 use super::query;
 use crate::store::{COMMITS, Committed, StoreError};
+use mongo_client::CallError;
 
 /// Batches in the queue.
 pub(super) const QUEUE: usize = 256;
@@ -367,12 +366,7 @@ fn appended(event: &Event, duplicate: bool) -> Appended {
 /// Where an insert stopped at a taken key, and whether that was a client id. `None` if the error is of another kind, or a majority did not
 /// confirm the documents before it.
 fn first_duplicate(error: &CallError) -> Option<(usize, bool)> {
-    let CallError::Driver(error) = error else { return None };
-    let ErrorKind::InsertMany(failure) = &*error.kind else { return None };
-    if failure.write_concern_error.is_some() {
-        return None;
-    }
-    let first = failure.write_errors.as_ref()?.first()?;
+    let first = error.first_duplicate()?;
     // The message names the index; if it is truncated, looking up is correct in either case.
-    (first.code == DUPLICATE_KEY).then(|| (first.index, !first.message.contains("index: log ")))
+    Some((first.index, !first.message.contains("index: log ")))
 }
