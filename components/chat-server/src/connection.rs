@@ -78,7 +78,7 @@ async fn serve_wire(server: Arc<Server>, port: Port, mut wire: Wire, place: Plac
         Ok((login_request, admitted)) => {
             let session = Box::pin(begin(&server, wire, login_request, admitted)).await;
             // A separate task, so that the memory of the login is released.
-            server.tasks.spawn(session.run(place));
+            server.spawn(session.run(place));
         }
         Err(LoginFailed::Disconnected) => {}
         Err(LoginFailed::ProxyReceipts(answer)) => wire.close_with(answer).await,

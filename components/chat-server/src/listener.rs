@@ -56,17 +56,16 @@ fn admit(port: Port, server: &Arc<Server>, places: &ConnectionLimits, stream: Tc
     let taken = if is_proxy { places.general.take_any() } else { places.general.take(peer.ip()) };
     match taken {
         Ok(place) if is_proxy => {
-            server.tasks.spawn(connection::serve_proxied(Arc::clone(server), port, stream, peer, place));
+            server.spawn(connection::serve_proxied(Arc::clone(server), port, stream, peer, place));
         }
         Ok(place) => {
-            server.tasks.spawn(connection::serve(Arc::clone(server), port, stream, peer, place));
+            server.spawn(connection::serve(Arc::clone(server), port, stream, peer, place));
         }
         Err(NoPlace::Full) if matches!(port, Port::Main(_)) && peer.ip().to_canonical().is_loopback() => {
             match places.services.take_any() {
                 Ok(place) => {
-                    let server = Arc::clone(server);
-                    let tasks = server.tasks.clone();
-                    tasks.spawn(connection::serve(server, Port::MainForServices, stream, peer, place));
+                    let port = Port::MainForServices;
+                    server.spawn(connection::serve(Arc::clone(server), port, stream, peer, place));
                 }
                 Err(no_place) => reject(server, &stream, peer, no_place),
             }

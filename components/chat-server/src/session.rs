@@ -30,14 +30,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kit::allowance::Allowance;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::access::allowance;
 use crate::backend::page_budget::PagePermit;
 use crate::delivery::appender::Waiting;
-use crate::delivery::catch_up::Page;
+use crate::delivery::catch_up::Pages;
 use crate::delivery::hub::Membership;
 use crate::delivery::inbox::Style;
 use crate::delivery::last_seqs::LastSeqsByDirection;
@@ -136,7 +136,7 @@ struct Input {
 
 /// The messages read from the store for this session.
 struct Replay {
-    pages: Option<mpsc::Receiver<Page>>,
+    pages: Option<Pages>,
     page: std::vec::IntoIter<protocol::Event>,
     /// The page's share of the page budget.
     permit: PagePermit,

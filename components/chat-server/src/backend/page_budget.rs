@@ -90,6 +90,11 @@ impl PageBudget {
     }
 
     #[cfg(test)]
+    pub(crate) fn left_to_read(&self) -> usize {
+        self.reading.available_permits()
+    }
+
+    #[cfg(test)]
     pub(crate) fn left(&self) -> usize {
         self.waiting.available_permits()
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use protocol::api::FeedPosition;
 use protocol::limits::PAGE_EVENTS;
 use protocol::{ConversationId, Event, UserName};
-use tokio::sync::{SemaphorePermit, mpsc};
+use tokio::sync::{SemaphorePermit, mpsc, oneshot};
 use transport::ApiError;
 use transport::api::Range;
 
@@ -58,32 +58,69 @@ pub(crate) enum Page {
 /// The session wants no more pages.
 struct Unwanted;
 
-/// Starts a pass.
+/// The pages of a pass.
+#[derive(Debug)]
+pub(crate) enum Pages {
+    /// The pass waits until it may read.
+    Waiting(oneshot::Receiver<mpsc::Receiver<Page>>),
+    Reading(mpsc::Receiver<Page>),
+}
+
+impl Pages {
+    /// The next page; `None` if the pass was given up. Cancel-safe.
+    pub(crate) async fn recv(&mut self) -> Option<Page> {
+        if let Self::Waiting(begun) = self {
+            *self = Self::Reading(begun.await.ok()?);
+        }
+        match self {
+            Self::Waiting(_) => None,
+            Self::Reading(pages) => pages.recv().await,
+        }
+    }
+}
+
+/// Starts a pass. It begins to read once it may read its first page: after a restart thousands of sessions wait for that, and until then
+/// a pass takes a few hundred bytes.
 ///
 /// Bound: one page waits. Overflow rule: the next one is not read before it is taken.
-pub(crate) fn start(server: &Arc<Server>, pass: Pass) -> mpsc::Receiver<Page> {
-    let (pages, receiver) = mpsc::channel(1);
+pub(crate) fn start(server: &Arc<Server>, pass: Pass) -> Pages {
+    let (mut begin, begun) = oneshot::channel();
     let server_of_task = Arc::clone(server);
-    server.tasks.spawn(async move {
+    server.spawn(async move {
         let server = server_of_task;
+        let first = tokio::select! {
+            biased;
+            () = begin.closed() => return,
+            first = server.backend.pages.permit_read(PAGE) => first,
+        };
+        let (pages, receiver) = mpsc::channel(1);
+        if begin.send(receiver).is_err() {
+            return;
+        }
         tokio::select! {
             biased;
             () = pages.closed() => {}
             // The session may stop the pass at any time; that is no failure.
-            _ = read(&server, pass, &pages) => {}
+            _ = Box::pin(read(&server, pass, &pages, first)) => {}
         }
     });
-    receiver
+    Pages::Waiting(begun)
 }
 
-async fn read(server: &Server, pass: Pass, pages: &mpsc::Sender<Page>) -> Result<(), Unwanted> {
+async fn read(
+    server: &Server,
+    pass: Pass,
+    pages: &mpsc::Sender<Page>,
+    first: SemaphorePermit<'_>,
+) -> Result<(), Unwanted> {
     let Pass { user, known, unread, gaps } = pass;
-    let mut reader = Reader { server, user: &user, pages, told: false, limit: PAGE };
+    let mut reader = Reader { server, user: &user, pages, told: false, limit: PAGE, first: Some(first) };
     reader.conversations(known).await?;
     let mut position = None;
     if unread {
         // Cursor moves that have not reached the store would make it return read messages again.
         while !server.cursors.flush(&user).await {
+            reader.first = None;
             tokio::time::sleep(FLUSH_AGAIN).await;
         }
         position = Some(reader.unread().await?);
@@ -109,6 +146,8 @@ struct Reader<'a> {
     told: bool,
     /// Events to ask for: fewer after a page that did not fit into the budget.
     limit: usize,
+    /// The permit with which the pass began, until its first read.
+    first: Option<SemaphorePermit<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -121,7 +160,11 @@ impl<'a> Reader<'a> {
         let backend = &self.server.backend;
         let mut attempts = Attempts::default();
         loop {
-            let reading = backend.pages.permit_read(events).await;
+            // One that is too small is released first: to wait for more with it would block those that wait for less.
+            let reading = match self.first.take().filter(|first| first.num_permits() >= events) {
+                Some(first) => first,
+                None => backend.pages.permit_read(events).await,
+            };
             match backend.attempt(&mut attempts, &read).await {
                 Ok(answer) => return (answer, reading),
                 Err(failed) => {

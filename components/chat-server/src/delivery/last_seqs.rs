@@ -7,47 +7,57 @@ use protocol::ConversationId;
 /// The last `seq` by conversation.
 ///
 /// Bound: two generations of `capacity` conversations each. Overflow rule: when the young generation is full it replaces the old one, whose
-/// other entries are forgotten; so the conversations that moved last are always known.
+/// other entries are forgotten; so the conversations that moved last are always known. Boxed, because those of most sessions are empty.
 #[derive(Debug)]
 pub(crate) struct LastSeqs {
-    young: HashMap<ConversationId, u64>,
-    old: HashMap<ConversationId, u64>,
+    generations: Option<Box<Generations>>,
     capacity: usize,
 }
 
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<ConversationId, u64>,
+    old: HashMap<ConversationId, u64>,
+}
+
 impl LastSeqs {
-    /// An empty map.
+    /// An empty map, which allocates nothing yet.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), capacity }
+        Self { generations: None, capacity }
     }
 
     /// The last `seq` of a conversation, if known.
     pub(crate) fn get(&self, conversation: &ConversationId) -> Option<u64> {
-        self.young.get(conversation).or_else(|| self.old.get(conversation)).copied()
+        let Generations { young, old } = self.generations.as_deref()?;
+        young.get(conversation).or_else(|| old.get(conversation)).copied()
     }
 
     /// Records that a conversation has reached this `seq`.
     pub(crate) fn advance(&mut self, conversation: &ConversationId, seq: u64) {
-        if let Some(known) = self.young.get_mut(conversation) {
+        let Generations { young, old } = &mut **self.generations.get_or_insert_default();
+        if let Some(known) = young.get_mut(conversation) {
             *known = seq.max(*known);
             return;
         }
-        let seq = self.old.get(conversation).map_or(seq, |known| seq.max(*known));
-        if self.young.len() >= self.capacity {
-            self.old = std::mem::take(&mut self.young);
+        let seq = old.get(conversation).map_or(seq, |known| seq.max(*known));
+        if young.len() >= self.capacity {
+            *old = std::mem::take(young);
         }
-        self.young.insert(conversation.clone(), seq);
+        young.insert(conversation.clone(), seq);
     }
 
     /// All known conversations; some may appear twice, the valid entry last.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ConversationId, u64)> {
-        self.old.iter().chain(&self.young).map(|(conversation, seq)| (conversation, *seq))
+        self.generations
+            .as_deref()
+            .into_iter()
+            .flat_map(|seqs: &Generations| seqs.old.iter().chain(&seqs.young))
+            .map(|(conversation, seq)| (conversation, *seq))
     }
 
     /// Forgets everything and releases the memory.
     pub(crate) fn clear(&mut self) {
-        self.young = HashMap::new();
-        self.old = HashMap::new();
+        self.generations = None;
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use kit::places::Place;
 use kit::unfinished::REFUSAL;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::challenge::PEER_VANISHED;
 use super::unconfirmed::Unconfirmed;
 use super::{Input, Opening, Session};
 use crate::delivery::appender::Waiting;
-use crate::delivery::catch_up::Page;
+use crate::delivery::catch_up::{Page, Pages};
 use crate::dialect::codec::Notice;
 use crate::wire::LINGER;
 
@@ -195,7 +195,7 @@ impl Session {
     }
 }
 
-async fn next_page(pages: &mut Option<mpsc::Receiver<Page>>) -> Option<Page> {
+async fn next_page(pages: &mut Option<Pages>) -> Option<Page> {
     match pages {
         Some(pages) => pages.recv().await,
         None => std::future::pending().await,

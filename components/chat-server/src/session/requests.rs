@@ -57,7 +57,7 @@ impl Session {
         let (server, sender) = (Arc::clone(&self.server), self.member.name.clone());
         let (dialect, in_doubt) = (self.dialect(), self.in_doubt.clone());
         let refused = self.wire.end();
-        self.server.tasks.spawn(async move {
+        self.server.spawn(async move {
             // A rejected connection releases the memory of its request at once.
             let found = refused
                 .run_until_cancelled(lookup::answer(&server, dialect, &sender, &line, &in_doubt))
@@ -93,7 +93,7 @@ impl Session {
         let (page, receiver) = oneshot::channel();
         let (server, dialect) = (Arc::clone(&self.server), self.dialect());
         let may_be_long = !self.wire.out.has_enough();
-        self.server.tasks.spawn(async move {
+        self.server.spawn(async move {
             // A session that has ended needs no page.
             let _ = page.send(history::answer(&server, dialect, conversation, request, may_be_long).await);
         });

@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use protocol::{ConversationId, Event, Timestamp, UserName};
-use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::dice::Dice;
-use crate::delivery::catch_up::{self, Page, Pass};
+use crate::delivery::catch_up::{self, Page, Pages, Pass};
 use crate::delivery::hub::Membership;
 use crate::delivery::inbox::{Backlog, Style};
 use crate::delivery::login_time::LoginTime;
@@ -47,7 +46,7 @@ struct ReaderSession<'p> {
     reader: &'p Reader,
     server: &'p Arc<Server>,
     member: Membership,
-    pages: Option<mpsc::Receiver<Page>>,
+    pages: Option<Pages>,
     page: std::vec::IntoIter<Event>,
     /// Shown, and not known to have been received.
     unconfirmed: BTreeMap<ConversationId, u64>,

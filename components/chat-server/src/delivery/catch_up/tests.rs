@@ -81,3 +81,23 @@ async fn without_budget_for_long_pages_short_ones_are_read() {
         assert!(budget.left() > all, "what was shown is given back");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_begins_only_once_it_may_read_and_gives_up_with_its_session() {
+    let (api, server) = world().await;
+    api.state().refuses_reads = false;
+    let pass = || Pass { user: name("bob"), known: [].into(), unread: true, gaps: [].into() };
+    let others = server.backend.pages.permit_read(server.backend.pages.left_to_read()).await;
+    let (mut first, second) = (start(&server, pass()), start(&server, pass()));
+    let more = tokio::time::timeout(Duration::from_secs(60), first.recv()).await;
+    assert!(more.is_err() && matches!(first, Pages::Waiting(_)), "{more:?}");
+    assert_eq!(server.tasks.len(), 2);
+    drop(second);
+    while server.tasks.len() > 1 {
+        tokio::task::yield_now().await;
+    }
+    drop(others);
+    assert!(matches!(first.recv().await, Some(Page::UnreadFrom(_))));
+    assert!(matches!(first.recv().await, Some(Page::Events(page, _)) if page.len() == 1));
+    assert!(matches!(first.recv().await, Some(Page::End(_))));
+}
