@@ -75,13 +75,22 @@ export class Console {
 
   /** Does something after asking; says how it went. */
   async act(verb, names) {
-    if (!(await confirm(this.store, verb, names))) return;
+    const asker = document.activeElement;
+    const yes = await confirm(this.store, verb, names);
+    // The button may have been drawn anew while the question was open; whoever uses the keyboard stays where they were.
+    if (!asker.isConnected) this.#focusOn(verb, names[0]);
+    if (!yes) return;
     await this.attempt(async () => {
       const { accepted, refused } = await change(`/${verb}`, { components: names });
       const what = accepted.length === 1 ? accepted[0] : many(accepted.length, "component");
       this.messages.toast(`${DONE[verb]} ${what}`);
       for (const { component, reason } of refused) this.messages.toast(`${component}: ${reason}`);
     });
+  }
+
+  #focusOn(verb, name) {
+    const its = [...this.stage.querySelectorAll("[data-verb]")].filter((button) => button.dataset.component === name);
+    (its.find((button) => button.dataset.verb === verb) ?? its[0])?.focus({ preventScroll: true });
   }
 
   /** Runs something, and says what went wrong. */

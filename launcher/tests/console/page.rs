@@ -73,10 +73,13 @@ async fn the_components_are_shown_and_stopped_after_a_question() {
     browser.click(".question .primary").await;
     browser.shows("All is well").await;
     // By the keyboard alone.
-    browser.eval("document.querySelector('[data-verb=restart][data-component=listener]').focus()").await;
+    let button = "document.querySelector('[data-verb=restart][data-component=listener]')";
+    browser.eval(&format!("(window.asked = {button}).focus()")).await;
     let pid = console.component("listener")["pid"].clone();
     browser.type_into("[data-verb='restart'][data-component='listener']", ENTER).await;
     browser.until("document.querySelector('.question') !== null").await;
+    // Meanwhile the table is drawn anew.
+    browser.until("!asked.isConnected").await;
     browser.type_into(".question .primary", ENTER).await;
     wait_for("the restart", || {
         let listener = console.component("listener");
