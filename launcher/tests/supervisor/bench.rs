@@ -7,36 +7,16 @@ use kit::Failure;
 use launcher::supervisor::control::{Request, Response, request};
 use launcher::supervisor::status::{ComponentStatus, State};
 use launcher::supervisor::{
-    Claim, ComponentSpec, DataLock, Hooks, LauncherSpec, LogPolicy, Outcome, Plan, Progress, Snapshot,
-    supervise_until,
+    Claim, ComponentSpec, DataLock, Hooks, Outcome, Plan, Progress, Snapshot, supervise_until,
 };
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, LocalSet};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::processes::files;
 
 /// A generous time limit, for slow machines.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A plan in a data directory.
-pub(crate) fn plan(data: &Path, components: Vec<ComponentSpec>) -> Plan {
-    Plan {
-        run_id: Uuid::new_v4(),
-        components,
-        dependencies: Vec::new(),
-        data: data.to_owned(),
-        logs: data.join("logs"),
-        log_policy: LogPolicy::default(),
-        secrets: Vec::new(),
-        settings: [].into(),
-        consent: Vec::new(),
-        launcher: LauncherSpec::default(),
-        groups: [].into(),
-        guard: None,
-    }
-}
 
 /// A data directory for one launcher, after processes of an earlier one have ended.
 pub(crate) async fn claim(data: &Path) -> Result<Claim, Failure> {
@@ -59,7 +39,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn start(components: Vec<ComponentSpec>) -> Self {
-        Self::with(|data| (plan(data, components), Hooks::default())).await
+        Self::with(|data| (Plan::new(data, components), Hooks::default())).await
     }
 
     /// With any plan and hooks; the progress channel is the bench's own.

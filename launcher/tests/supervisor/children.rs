@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::Notifier;
-use launcher::supervisor::{ComponentKind, ComponentSpec, Hooks, Launch, Readiness, RestartWhen, supervise};
+use launcher::supervisor::{
+    ComponentKind, ComponentSpec, Hooks, Launch, Plan, Readiness, RestartWhen, supervise,
+};
 
-use crate::bench::{block_on, claim, plan};
+use crate::bench::{block_on, claim};
 
 /// Tells this binary, started as a child, which role to play.
 const ROLE: &str = "P2P_TEST_ROLE";
@@ -118,7 +120,7 @@ fn role() {
             let data = PathBuf::from(std::env::var("P2P_TEST_DATA").unwrap());
             block_on(async {
                 let claim = claim(&data).await.unwrap();
-                supervise(plan(&data, doomed()), claim, Hooks::default()).await.unwrap();
+                supervise(Plan::new(&data, doomed()), claim, Hooks::default()).await.unwrap();
             });
         }
         other => panic!("{other:?} is no role"),

@@ -7,12 +7,12 @@ use launcher::supervisor::control::{
     ControlError, ReloadSummary, Request, Response, request, wait_until_gone,
 };
 use launcher::supervisor::status::State;
-use launcher::supervisor::{Hooks, Outcome, supervise_until};
+use launcher::supervisor::{Hooks, Outcome, Plan, supervise_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use crate::bench::{Bench, block_on, claim, plan};
+use crate::bench::{Bench, block_on, claim};
 use crate::children::server;
 
 fn named(name: &str) -> String {
@@ -93,7 +93,7 @@ fn it_works_where_a_path_is_too_long_for_a_socket() {
         let held = claim(&data).await.unwrap();
         let (signals, signalled) = mpsc::channel(1);
         let running =
-            supervise_until(plan(&data, vec![server("api", &[])]), held, Hooks::default(), signalled);
+            supervise_until(Plan::new(&data, vec![server("api", &[])]), held, Hooks::default(), signalled);
         let running = tokio::task::spawn_local(running);
         loop {
             match request(&data, &Request::Status).await {
@@ -113,14 +113,14 @@ fn a_reload_restarts_what_differs_and_leaves_the_rest() {
         let mut bench = Bench::with(|data| {
             let old = vec![server("api", &[]), server("chat", &["api"]), server("web", &["chat"])];
             let mut new =
-                plan(data, vec![server("api", &[]), server("chat", &["api"]), server("bot", &["chat"])]);
+                Plan::new(data, vec![server("api", &[]), server("chat", &["api"]), server("bot", &["chat"])]);
             new.components[1].config_digest = named("changed");
             let mut tries = 0;
             let reload = move |_| {
                 tries += 1;
                 if tries == 1 { Err(named("line 3: unknown key")) } else { Ok(new.clone()) }
             };
-            (plan(data, old), Hooks { reload: Some(Box::new(reload)), ..Hooks::default() })
+            (Plan::new(data, old), Hooks { reload: Some(Box::new(reload)), ..Hooks::default() })
         })
         .await;
         let before = bench.settled().await;

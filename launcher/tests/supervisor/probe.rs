@@ -8,10 +8,10 @@ use std::time::Duration;
 use launcher::supervisor::control::{Request, Response};
 use launcher::supervisor::status::{ComponentStatus, State};
 use launcher::supervisor::{
-    Call, ComponentSpec, Hooks, PendingProbe, ProbeMethod, ProbeResult, ProbeSpec, Readiness,
+    Call, ComponentSpec, Hooks, PendingProbe, Plan, ProbeMethod, ProbeResult, ProbeSpec, Readiness,
 };
 
-use crate::bench::{Bench, block_on, is_alive, plan};
+use crate::bench::{Bench, block_on, is_alive};
 use crate::children::{mute, pinging, script, server};
 
 /// A frequent probe.
@@ -190,8 +190,8 @@ fn a_change_of_policy_restarts_nothing_and_holds_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let flag = dir.path().join("serves");
         let mut bench = Bench::with(|data| {
-            let old = plan(data, vec![running("web"), mute("slow")]);
-            let mut new = plan(data, vec![running("web"), mute("slow")]);
+            let old = Plan::new(data, vec![running("web"), mute("slow")]);
+            let mut new = Plan::new(data, vec![running("web"), mute("slow")]);
             let web = &mut new.components[0];
             web.readiness = Readiness::Probe(by_file(&flag));
             web.restart.intensity = 1;

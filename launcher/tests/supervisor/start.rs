@@ -8,10 +8,10 @@ use std::time::Duration;
 use kit::Exit;
 use launcher::supervisor::control::Request;
 use launcher::supervisor::status::{DependencyState, State};
-use launcher::supervisor::{External, Hooks, Launch, Progress, supervise_until};
+use launcher::supervisor::{External, Hooks, Launch, Plan, Progress, supervise_until};
 use tokio::sync::mpsc;
 
-use crate::bench::{Bench, block_on, claim, log, plan};
+use crate::bench::{Bench, block_on, claim, log};
 use crate::children::{mute, oneshot, script, server};
 
 #[test]
@@ -135,7 +135,7 @@ fn a_dependency_that_is_away_is_named_and_waited_for() {
             Box::pin(answer) as supervisor::Probe
         };
         let bench = Bench::with(|data| {
-            let mut plan = plan(data, vec![server("api", &["mongodb"])]);
+            let mut plan = Plan::new(data, vec![server("api", &["mongodb"])]);
             plan.dependencies.push(External { name: "mongodb".to_owned(), check: Arc::new(check) });
             (plan, Hooks::default())
         })
@@ -202,7 +202,7 @@ fn inherited() -> Vec<String> {
 fn a_plan_that_contradicts_itself_is_a_mistake_of_the_configuration() {
     block_on(async {
         let dir = tempfile::tempdir().unwrap();
-        let plan = plan(dir.path(), vec![server("a", &["b"]), server("b", &["a"])]);
+        let plan = Plan::new(dir.path(), vec![server("a", &["b"]), server("b", &["a"])]);
         let claim = claim(dir.path()).await.unwrap();
         let (_signals, signalled) = mpsc::channel(1);
         let failure = supervise_until(plan, claim, Hooks::default(), signalled).await.unwrap_err();
@@ -216,7 +216,7 @@ fn secrets_are_masked_and_a_flood_holds_up_nobody() {
     block_on(async {
         let flood = "i=0; while [ $i -lt 20000 ]; do echo \"$i the secret is hunter22\"; i=$((i+1)); done; echo done; cat";
         let mut bench = Bench::with(|data| {
-            let mut plan = plan(data, vec![script("flood", flood), server("calm", &[])]);
+            let mut plan = Plan::new(data, vec![script("flood", flood), server("calm", &[])]);
             plan.secrets.push(kit::Secret::new("hunter22".to_owned()));
             (plan, Hooks::default())
         })
