@@ -132,7 +132,7 @@ impl Budget {
 }
 
 fn cost(draft: &Draft) -> u64 {
-    (draft.body.as_str().len() + draft.metadata.bytes()) as u64 + OVERHEAD
+    draft.content_bytes() as u64 + OVERHEAD
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ impl Entry {
     /// The approximate size in memory, and as JSON.
     fn size(&self) -> usize {
         match self {
-            Self::Event { event, .. } => OVERHEAD + event.body.as_str().len() + event.metadata.bytes(),
+            Self::Event { event, .. } => OVERHEAD + event.content_bytes(),
             Self::Seen { .. } => OVERHEAD,
         }
     }

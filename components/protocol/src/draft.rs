@@ -60,6 +60,12 @@ impl TryFrom<DraftForm> for Draft {
 }
 
 impl Draft {
+    /// The size of its text and metadata.
+    #[must_use]
+    pub fn content_bytes(&self) -> usize {
+        self.body.as_str().len() + self.metadata.bytes()
+    }
+
     /// A plain chat message to a user, with a fresh client id.
     #[must_use]
     pub fn chat(sender: UserName, to: &UserName, body: Body) -> Self {

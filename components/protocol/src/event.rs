@@ -39,6 +39,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// The size of its text and metadata.
+    #[must_use]
+    pub fn content_bytes(&self) -> usize {
+        self.body.as_str().len() + self.metadata.bytes()
+    }
+
     /// The name key of the recipient of a direct message; the sender's own in a note to themselves. `None` in a room.
     #[must_use]
     pub fn dm_receiver(&self) -> Option<&str> {

@@ -152,7 +152,7 @@ impl StoredBatch {
                 return None;
             }
             left += 1;
-            bytes += OVERHEAD + draft.body.as_str().len() + draft.metadata.bytes();
+            bytes += OVERHEAD + draft.content_bytes();
             Some(draft.clone().into_event(stored.id, stored.seq, stored.at))
         };
         let events = drafts.zip(results).map(&mut event).collect();

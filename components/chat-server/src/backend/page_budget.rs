@@ -70,7 +70,7 @@ impl PageBudget {
 
     /// Reserves memory for these events if there is any left; a single event always gets it.
     pub(crate) fn reserve_events(&self, events: &[Event]) -> Option<PagePermit> {
-        let size = |event: &Event| OVERHEAD + event.body.as_str().len() + event.metadata.bytes();
+        let size = |event: &Event| OVERHEAD + event.content_bytes();
         let bytes = events.iter().map(size).sum();
         if events.len() <= 1 || bytes <= self.short {
             Some(PagePermit::default())

@@ -167,8 +167,7 @@ impl Appender {
 
 impl Submission {
     fn bytes(&self) -> usize {
-        let Draft { body, metadata, .. } = &self.draft;
-        body.as_str().len() + metadata.bytes()
+        self.draft.content_bytes()
     }
 
     /// The approximate number of bytes it takes in memory.

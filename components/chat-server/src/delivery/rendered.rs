@@ -23,7 +23,7 @@ pub(crate) struct Rendered {
 impl Rendered {
     /// An event that is rendered on demand.
     pub(crate) fn new(event: Event, received: Option<Instant>) -> Self {
-        let cost = OVERHEAD + event.body.as_str().len() + event.metadata.bytes();
+        let cost = OVERHEAD + event.content_bytes();
         Self { event, cost, received, live: [const { OnceLock::new() }; Dialect::COUNT] }
     }
 

@@ -67,10 +67,7 @@ impl Request {
     /// The approximate size in bytes.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Message(outgoing) => {
-                let draft = &outgoing.draft;
-                draft.body.as_str().len() + draft.metadata.bytes()
-            }
+            Self::Message(outgoing) => outgoing.draft.content_bytes(),
             Self::Lookup(line) => line.len(),
             Self::Invalid(bytes) | Self::TooLong(bytes) => bytes.len(),
             Self::Nothing

@@ -258,7 +258,7 @@ impl Delivery {
 /// The approximate size of a message in bytes.
 fn size(event: &Event) -> usize {
     const FIELDS: usize = 250;
-    FIELDS + event.body.as_str().len() + event.metadata.bytes()
+    FIELDS + event.content_bytes()
 }
 
 #[cfg(test)]
