@@ -428,6 +428,8 @@ impl Driver {
 
 async fn until(at: Option<Instant>) {
     match at {
+        // A timer would wait for its next tick, a millisecond later: a restart without a backoff is due at once.
+        Some(at) if at <= Instant::now() => {}
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
