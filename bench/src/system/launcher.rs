@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::place::{Place, free_address};
+use super::place::{Place, free_addresses};
 use super::process::{self, Process};
 use crate::problem::Result;
 
@@ -30,7 +30,7 @@ impl Launcher {
     /// If it ends early.
     pub fn start(place: &Place) -> Result<Self> {
         let dir = place.directory()?;
-        let (api, chat, page) = (free_address()?, free_address()?, free_address()?);
+        let [api, chat, page] = free_addresses()?;
         let mut command = command(&place.launcher, dir.path());
         for setting in [
             format!("message-api.listen={api}"),

@@ -72,7 +72,21 @@ fn build(launcher: &Path) -> Result<PathBuf> {
 
 /// An address that was free a moment ago.
 pub(super) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    free_addresses().map(|[address]| address)
+}
+
+/// Different addresses that were free a moment ago.
+pub(super) fn free_addresses<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
+    // All are open at once, for the kernel may give a port that was just closed again.
+    let mut listeners = Vec::with_capacity(COUNT);
+    for _ in 0..COUNT {
+        listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
+    }
+    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); COUNT];
+    for (address, listener) in addresses.iter_mut().zip(&listeners) {
+        *address = listener.local_addr()?;
+    }
+    Ok(addresses)
 }
 
 /// Debian's directory of servers, which is often not in `PATH`.
