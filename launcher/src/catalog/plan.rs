@@ -93,6 +93,8 @@ fn component_spec(component: &Component, loaded: &Loaded, process: &Process) -> 
         ..ComponentSpec::new(component.name, launch(component, config, loaded, process))
     };
     programs::supervise(&mut spec, &supervision, programs::own_watchdog(replaced_by.is_some()));
+    // Ours start no processes.
+    spec.control_group = replaced_by.is_some() || spec.limits.memory.is_some() || spec.limits.cpu.is_some();
     spec.liveness = message_probe::liveness(component, supervision.liveness.as_ref(), loaded, process);
     spec
 }
@@ -243,6 +245,18 @@ mod tests {
         assert!(!component("web-adapter").required && component("web-adapter").watchdog.is_some());
         assert_eq!(component("chat-server").dependents, Dependents::Restart);
         assert_eq!(component("chat-server").liveness.as_ref().unwrap().period, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_starts_no_processes_has_no_control_group() {
+        let plan = plan_with(&[
+            "components.echo.command=['true']",
+            "components.web-adapter.limits={ memory = '64MiB' }",
+            "chat-server.command=['python3']",
+        ]);
+        let with = plan.components.iter().filter(|component| component.control_group);
+        let names: Vec<&str> = with.map(|component| component.name.as_str()).collect();
+        assert_eq!(names, ["chat-server", "web-adapter", "echo"]);
     }
 
     #[test]

@@ -164,9 +164,21 @@ impl Group {
         &self.0
     }
 
-    /// Moves a process into the group; its later children are in it, too.
-    pub(super) fn take(&self, pid: u32) -> io::Result<()> {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string())
+    /// Moves a process into the group; its later children are in it, too. The process must not be reaped before the result is dropped, for
+    /// another one could have its id then.
+    ///
+    /// The kernel lets the writer wait until no processor runs code from before (an RCU grace period, some 8 ms), so a thread does it: the
+    /// caller starts and watches other processes.
+    pub(super) fn take(&self, pid: u32, component: &str) -> Moving {
+        let (path, component) = (self.0.join("cgroup.procs"), component.to_owned());
+        let take = move || {
+            if let Err(error) = fs::write(path, pid.to_string()) {
+                tracing::warn!(component, %error, "it is in no control group");
+            }
+        };
+        let thread = std::thread::Builder::new().name("cgroup".to_owned()).spawn(take);
+        let report = |error: &io::Error| tracing::warn!(%error, "no thread for a control group");
+        Moving(thread.inspect_err(report).ok())
     }
 
     /// The processes in the group and in groups below it.
@@ -208,6 +220,17 @@ impl Group {
     pub(super) fn kill(&self) {
         // If this fails, each process still gets a signal.
         let _ = fs::write(self.0.join("cgroup.kill"), "1");
+    }
+}
+
+/// A process on its way into a group. Dropping this waits until it is there.
+#[derive(Debug)]
+pub(super) struct Moving(Option<std::thread::JoinHandle<()>>);
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        // The thread does not panic; if it did, the hook has reported it.
+        let _ = self.0.take().map(std::thread::JoinHandle::join);
     }
 }
 
@@ -341,7 +364,7 @@ mod tests {
         let mut command = std::process::Command::new("sh");
         command.args(["-c", "read go; eval \"$0\"", script]);
         let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
-        group.take(child.id()).unwrap();
+        drop(group.take(child.id(), "sleeper"));
         io::Write::write_all(child.stdin.as_mut().unwrap(), b"go\n").unwrap();
         while group.processes().len() < 2 {
             std::thread::yield_now();

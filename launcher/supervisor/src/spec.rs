@@ -118,6 +118,9 @@ pub struct ComponentSpec {
     pub autostart: bool,
     /// The resource limits.
     pub limits: Limits,
+    /// Whether its processes get a control group, where one can be made. What starts no processes needs none, and starts a few milliseconds
+    /// sooner.
+    pub control_group: bool,
     /// Which of its ends stop everything.
     pub ends_all: EndsAll,
     /// The digest of its configuration: a reload restarts it if this differs. Other differences apply at once or, as in `launch`, from its
@@ -163,6 +166,7 @@ impl ComponentSpec {
             stop: StopSpec::default(),
             autostart: true,
             limits: Limits::default(),
+            control_group: true,
             ends_all: EndsAll::Never,
             config_digest: String::new(),
         }

@@ -118,7 +118,8 @@ pub(super) fn start(
     let sockets = environment.listeners.inheritance(&spec.listen)?;
     let (awaited, found) = awaited_line(spec).map(Awaited::new).unzip();
     let (output, last_lines) = environment.logs.attach(&spec.name, awaited)?;
-    let group = environment.realm.and_then(|realm| group(realm, &spec.name, epoch));
+    let realm = environment.realm.filter(|_| spec.control_group);
+    let group = realm.and_then(|realm| group(realm, &spec.name, epoch));
     let limits = limit(spec, environment.realm, group.as_ref());
     let start = Start {
         run_id: environment.run_id,

@@ -22,7 +22,7 @@ use wait4::Wait4;
 
 use super::daemon::{self, Daemon};
 use super::watch::Watch;
-use crate::cgroup::{CONTROL_GROUP, Group};
+use crate::cgroup::{CONTROL_GROUP, Group, Moving};
 use crate::children::{self, Started};
 use crate::exit::{ProcessExit, Usage};
 use crate::limits::LIMITS;
@@ -50,6 +50,8 @@ pub(super) struct Process {
     daemon_group: Arc<AtomicU32>,
     /// The process and its descendants, wherever they went.
     process_tree: ProcessTree,
+    /// The process is not reaped before it is in its control group.
+    moving: Option<Moving>,
     /// The earlier number of kills for lack of memory.
     oom: OomWatch,
     _registered: Started,
@@ -106,9 +108,7 @@ impl Process {
         sockets.give_to(&mut command)?;
         let child = claim.lend(|| command.spawn()).map_err(|error| named(&error, spec))?;
         let pid = Pid::from_child(&child);
-        if let Some(Err(error)) = group.as_ref().map(|group| group.take(number(pid))) {
-            tracing::warn!(component = spec.name, %error, "it is in no control group");
-        }
+        let moving = group.as_ref().map(|group| group.take(number(pid), &spec.name));
         let daemon_group = Arc::<AtomicU32>::default();
         match Watch::on(pid) {
             Ok(watch) => Ok(Self {
@@ -124,11 +124,15 @@ impl Process {
                     sweep::mark(run_id, &spec.name),
                 )
                 .within(group),
+                moving,
                 daemon: None,
                 daemon_group,
                 _registered: Started::main(number(pid)),
             }),
-            Err(error) => Err(give_up(child, error)),
+            Err(error) => {
+                drop(moving);
+                Err(give_up(child, error))
+            }
         }
     }
 
@@ -221,6 +225,7 @@ impl Process {
     pub(super) fn reap(mut self, lived: Duration) -> Death {
         // If descendants cannot be listed, at least the group is killed.
         let _ = kill_process_group(self.pid, Signal::KILL);
+        drop(self.moving.take());
         // It is a zombie, so this does not block.
         let (exit, usage) = match self.child.wait4() {
             Ok(end) => {
