@@ -3,12 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use serde_json::Value;
 
 use crate::support::http::request;
-use crate::support::{free_address, wait_for};
+use crate::support::{Launcher, free_address, wait_for};
 use crate::{Console, curl, home, printed};
 
 const OPEN: &str = "/api/v1/openapi.json";
@@ -230,10 +230,29 @@ fn a_unix_socket_is_for_its_owner_and_needs_no_token() {
     launcher.wait_until_healthy();
     launcher.end("-TERM");
     assert!(!path.exists());
-    // Another file is not touched.
+}
+
+/// It must end by itself, and say why.
+fn is_refused(launcher: &mut Launcher, reason: &str) {
+    launcher.start_again();
+    let status = wait_for("the launcher to refuse", || launcher.ended());
+    assert!(!status.success() && launcher.printed().contains(reason), "{}", launcher.printed());
+}
+
+#[test]
+fn a_foreign_file_or_listener_at_the_sockets_path_is_not_touched() {
+    let mut launcher = home("[launcher]\nconsole-listen = 'unix:console.sock'\n").idle();
+    let path = launcher.home.data().join("console.sock");
+    std::fs::create_dir_all(launcher.home.data()).unwrap();
     std::fs::write(&path, "mine").unwrap();
-    let output = launcher.home.run(&["up"]);
-    let says = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && says.contains("another file is there"), "{says}");
+    is_refused(&mut launcher, "another file is there");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+    std::fs::remove_file(&path).unwrap();
+    let foreign = UnixListener::bind(&path).unwrap();
+    foreign.set_nonblocking(true).unwrap();
+    is_refused(&mut launcher, "another program listens there");
+    // That was the launcher's question; whoever connects now reaches the same listener.
+    while foreign.accept().is_ok() {}
+    let _client = UnixStream::connect(&path).unwrap();
+    assert!(foreign.accept().is_ok());
 }

@@ -1,6 +1,7 @@
 //! The launcher's console: its HTTP by curl and plain sockets, and its page in a real Chromium.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod drawing;
 mod guards;
 mod http;
 mod page;

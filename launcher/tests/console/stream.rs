@@ -134,26 +134,32 @@ fn there_are_so_many_streams_and_a_place_that_is_left_is_taken_again() {
 
 #[test]
 fn a_subscriber_that_does_not_read_is_cut_off_and_others_hear_on() {
+    // Of each log no more than 64 KiB are told at once: there are several, so that the queue is full soon.
     let flood = "
 [components.flood]
 command = ['sh', '-c', 'while :; do yes $(printf %0999d) | head -c 400000; sleep 0.05; done']
+replicas = 8
 needs = []
 ";
     let console = Console::start(flood);
     let mut slow = Listener::open(&console, "?logs=flood");
     assert_eq!(slow.status, 200);
-    let mut quick = Listener::open(&console, "?logs=talker");
+    let mut quick = Listener::open(&console, "?logs=flood,talker");
     let before = memory(&console);
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(8) {
-        quick.until("log", |log| log["component"] == "talker");
+    // More than the queue and what the kernel keeps for a connection.
+    let mut bytes = 0;
+    while bytes < 12 << 20 {
+        let log = quick.until("log", |_| true);
+        let lines = log["lines"].as_array().unwrap().iter();
+        bytes += lines.map(|line| line["text"].as_str().unwrap().len()).sum::<usize>();
     }
     let after = memory(&console);
     assert!(after < before + (24 << 20), "from {before} to {after}");
     // What it was sent before, and then the word and the end.
-    let mut last = String::new();
+    let (mut last, begun) = (String::new(), Instant::now());
     while let Some((kind, _)) = slow.next() {
         last = kind;
+        assert!(begun.elapsed() < PATIENCE, "the stream goes on");
     }
     assert_eq!(last, "lagged");
     quick.until("log", |log| log["component"] == "talker");
@@ -176,6 +182,15 @@ fn many_silent_connections_keep_nobody_out() {
     for _ in 0..5 {
         assert_eq!(console.get("/api/v1/status").status, 200);
     }
+    // There are so many at most: the one that has been silent longest makes room for the next one.
+    let log = console.launcher.home.logs().join("launcher.log");
+    wait_for("connections to be closed", || {
+        std::fs::read_to_string(&log).unwrap().contains("too many HTTP connections").then_some(())
+    });
+    let sockets = std::fs::read_dir(format!("/proc/{}/fd", console.launcher.pid())).unwrap().flatten();
+    let sockets = sockets.filter_map(|it| std::fs::read_link(it.path()).ok());
+    let open = sockets.filter(|it| it.to_string_lossy().starts_with("socket:")).count();
+    assert!(open < 256 + 64, "{open} sockets are open");
     // Heads that never end are given up.
     let mut first = &held[599];
     first.set_read_timeout(Some(PATIENCE)).unwrap();

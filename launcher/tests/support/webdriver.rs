@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The code of a key in WebDriver.
 pub(crate) const ENTER: &str = "\u{e007}";
+pub(crate) const ESCAPE: &str = "\u{e00c}";
 
 /// A chromedriver on a port of its own; killed when dropped.
 pub(crate) struct Driver {
@@ -202,6 +203,11 @@ impl Browser {
     pub(crate) async fn prefer(&self, scheme: &str) {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }, { "name": "prefers-reduced-motion", "value": "reduce" }] });
         self.cdp("Emulation.setEmulatedMedia", features).await;
+    }
+
+    /// Runs a script in each page that is opened from now on, before the page's own.
+    pub(crate) async fn run_first(&self, script: &str) {
+        self.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
     }
 
     async fn cdp(&self, command: &str, parameters: Value) {
