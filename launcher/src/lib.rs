@@ -3,7 +3,6 @@
 //! * [`cli`] is the command line, one file per command.
 //! * [`config`] locates, merges and validates the settings; [`catalog`] makes a plan of them, and is the only place that names components.
 //! * [`preflight`] checks ports, directories and MongoDB before anything starts.
-//! * [`accounts`] looks up users and groups of this machine.
 //! * `backup` takes a backup of the store of the running chat.
 //! * `log_reader` reads the components' logs.
 //! * [`doctor`] checks whether this machine can run us.
@@ -12,7 +11,6 @@
 //! * [`supervisor`] runs the plan, and knows nothing of chat; [`recorder`] records what happens to it, and [`alerts`] notifies programs and
 //!   webhooks.
 
-pub mod accounts;
 pub mod alerts;
 mod backup;
 pub mod catalog;

@@ -8,7 +8,7 @@ use rustix::fs::{Gid, Uid, fchown};
 use rustix::process::{geteuid, getgid, getuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use crate::accounts::{self, Account};
+use crate::supervisor::accounts::{self, Account};
 
 /// The user and group that a program is run as.
 #[derive(Debug, clap::Args)]

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use crate::accounts;
 use crate::config::{ComponentConfig, Loaded};
+use crate::supervisor::accounts;
 
 /// The commands that cannot be run, each with its key.
 #[must_use]

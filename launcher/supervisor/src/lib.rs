@@ -2,11 +2,13 @@
 //!
 //! * [`spec`] is the plan, [`status`] the reported state, [`hooks`] and [`control`] the interfaces of a running supervisor.
 //! * [`machine`] decides, in pure code; [`driver`] executes: it owns clocks, processes and sockets.
+//! * [`accounts`] looks up users and groups of this machine.
 //! * [`logs`] writes the components' output on threads of its own. [`lock`] ensures exclusive use of a data directory, and [`sweep`] ends
 //!   processes of an earlier launcher.
 //!
 //! [`Supervisor`] and [`SupervisorHandle`] are the short way in; `examples/two_sleeps.rs` shows it. Nothing here knows a component by name.
 
+pub mod accounts;
 mod cgroup;
 mod children;
 pub mod clock;

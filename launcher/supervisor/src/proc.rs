@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use protocol::sanitise;
 use rustix::process::{Pid, Signal};
 
+use super::accounts;
+
 /// The maximum length of a displayed command, in characters.
 const MAX_COMMAND: usize = 80;
 
@@ -134,17 +136,9 @@ pub fn command(pid: u32) -> String {
 pub(super) fn describe(pid: u32) -> String {
     let command: String = sanitise::line(&command(pid)).chars().take(MAX_COMMAND).collect();
     match fs::metadata(format!("/proc/{pid}")) {
-        Ok(meta) => format!("pid {pid} (user {}: {command})", user(meta.uid())),
+        Ok(meta) => format!("pid {pid} (user {}: {command})", accounts::name_of(meta.uid())),
         Err(_) => format!("pid {pid}"),
     }
-}
-
-/// The name of a user, or the id if it has no name.
-fn user(uid: u32) -> String {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let is_it = |line: &&str| line.split(':').nth(2) == Some(&uid.to_string());
-    let line = users.lines().find(is_it);
-    line.and_then(|line| line.split(':').next()).map_or_else(|| uid.to_string(), str::to_owned)
 }
 
 /// A handle of a process that cannot refer to a later one with the same id.

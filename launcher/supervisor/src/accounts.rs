@@ -53,15 +53,26 @@ pub fn group(named: &str) -> Result<u32, String> {
     gid.ok_or_else(|| format!("there is no group '{named}' on this machine"))
 }
 
+/// The name of a user of this machine, or the id if `/etc/passwd` has no name for it: no network directory is asked, which may take long.
+pub(super) fn name_of(uid: u32) -> String {
+    let id = uid.to_string();
+    let line = line_in("/etc/passwd", &id, 2);
+    line.and_then(|line| line.split(':').next().map(str::to_owned)).unwrap_or(id)
+}
+
 /// The line of an entry with this name, or with this id in that field.
 fn line_of(file: &str, database: &str, named: &str, field: usize) -> Option<String> {
+    line_in(file, named, field).or_else(|| getent(database, named))
+}
+
+fn line_in(file: &str, named: &str, field: usize) -> Option<String> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let is_it = |line: &&str| {
         let mut fields = line.split(':');
         let name = fields.next();
         name == Some(named) || fields.nth(field - 1) == Some(named)
     };
-    text.lines().find(is_it).map(str::to_owned).or_else(|| getent(database, named))
+    text.lines().find(is_it).map(str::to_owned)
 }
 
 fn getent(database: &str, named: &str) -> Option<String> {
@@ -94,6 +105,7 @@ mod tests {
         assert_eq!((root.uid, root.gid), (0, Some(0)));
         assert_eq!(user("0").unwrap(), root);
         assert_eq!(group("root"), Ok(0));
+        assert_eq!((name_of(0).as_str(), name_of(4_000_000).as_str()), ("root", "4000000"));
         assert_eq!(group("4000000"), Ok(4_000_000));
         assert_eq!(user("4000000").unwrap(), Account { uid: 4_000_000, ..Account::default() });
         assert_eq!(user("no-such").unwrap_err(), "there is no user 'no-such' on this machine");
