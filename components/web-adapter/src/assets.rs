@@ -20,8 +20,10 @@ pub(crate) static PAGE: Page = Page::new(
         "scripts/dates.js"
         "scripts/drafts.js"
         "scripts/browser_storage.js"
-        "scripts/log.js"
         "scripts/main.js"
+        "scripts/model/conversation.js"
+        "scripts/model/cursor.js"
+        "scripts/model/log.js"
         "scripts/names.js"
         "scripts/outbox.js"
         "scripts/services.js"
@@ -34,11 +36,15 @@ pub(crate) static PAGE: Page = Page::new(
         "scripts/views/composer.js"
         "scripts/views/conversation.js"
         "scripts/views/dom.js"
+        "scripts/views/finder.js"
+        "scripts/views/keyed.js"
         "scripts/views/login.js"
         "scripts/views/notices.js"
         "scripts/views/question.js"
         "scripts/views/reading.js"
+        "scripts/views/row.js"
         "scripts/views/sidebar.js"
+        "scripts/views/timeline.js"
     },
 );
 

@@ -27,7 +27,13 @@ async fn join(launcher: &Launcher, browser: &Browser, name: &str) {
 
 async fn open_conversation(browser: &Browser, name: &str) {
     browser.type_into("#search", &format!("{name}{ENTER}")).await;
-    browser.until("document.querySelector('#composer') !== null").await;
+    // Where nobody is known by the name, the page asks first.
+    let is_open = format!(
+        "(document.querySelector('dialog[open] .primary')?.click(), \
+         document.querySelector('.partner h1')?.textContent.toLowerCase() === {})",
+        Value::from(name.to_lowercase())
+    );
+    browser.until(&is_open).await;
 }
 
 async fn say(browser: &Browser, text: &str) {

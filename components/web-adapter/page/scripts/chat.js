@@ -17,15 +17,31 @@ import { el } from "./views/dom.js";
 import { ask } from "./views/question.js";
 import { sidebarView } from "./views/sidebar.js";
 
+/** The first page of a conversation of which nothing is known. */
 const PAGE_EVENTS = 50;
-/** A gap in a log is asked for after this long; mostly what fills it is on its way. */
-const GAP_MS = 1_000;
+/** A request for history that is not answered within this time is made again. */
+const HISTORY_MS = 10_000;
+const MAX_RECEIPTS = 200;
+/** `seen` is sent at most this often. */
+const SEEN_MS = 250;
+
+/** An address beside the page's own, wherever a proxy has put that. */
+function addressOf(path) {
+  return new URL(`./${path}`, document.baseURI.replace(/#.*$/u, "")).href;
+}
+
+/** `1 draft`, `3 drafts`, or nothing where there is none. */
+function counted(number, noun) {
+  return number === 0 ? "" : `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
 
 export class Chat {
   #store = new Store();
   #key;
   #outbox;
   #drafts;
+  /** Up to where others have what was said to them, by conversation; kept in the browser. The oldest go. */
+  #receipts;
   #connection;
   #notices;
   #ended;
@@ -33,6 +49,8 @@ export class Chat {
   #timers = new Set();
   #cleanup = new AbortController();
   #drawn = false;
+  /** Conversations whose cursor moved here and is to be told, while a timer runs. */
+  #toTell = null;
 
   /** `onJoined(chat)` is called at the first welcome, `onEnded(message)` at the end: with an error, or null after a log-out. */
   constructor({ name, notices, onJoined, onEnded, onWaiting }) {
@@ -40,13 +58,14 @@ export class Chat {
     this.#key = keyOf(name);
     this.#outbox = new Outbox(this.#key, keep);
     this.#drafts = new Drafts(this.#key, keep);
+    this.#receipts = keep.get(`receipts.${this.#key}`, { log: null, upTo: [] });
     this.#notices = notices;
     this.#ended = onEnded;
     this.onJoined = onJoined;
     this.onWaiting = onWaiting;
     let token = null;
     this.#connection = new Connection({
-      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`,
+      url: addressOf("ws").replace(/^http/u, "ws"),
       hello: () => {
         token = tokenOf(this.#key);
         const { serverLog } = this.#store;
@@ -110,7 +129,7 @@ export class Chat {
       case "history":
         return this.#history(frame);
       case "delivered":
-        return this.#store.delivered(frame.conversation, frame.seq);
+        return this.#delivered(frame.conversation, frame.seq);
       case "seen":
         return this.#store.seen(frame.conversation, frame.seq);
       default:
@@ -123,23 +142,25 @@ export class Chat {
     keepToken(this.#key, frame.token);
     keep.setTab("name", frame.name);
     keep.set("name", frame.name);
-    for (const conversation of this.#store.conversations.values()) conversation.loading = false;
+    for (const conversation of this.#store.conversations.values()) conversation.loading = null;
     this.#store.welcome(frame);
+    // The server does not tell again what it told before.
+    if (frame.log === this.#receipts.log) for (const [id, seq] of this.#receipts.upTo) this.#store.delivered(id, seq);
+    else this.#receipts = { log: frame.log, upTo: [] };
     if (this.#views === null) {
       this.#build();
       this.onJoined(this);
       this.#openFromAddress();
       this.#changed();
+      if (this.#store.active === null) this.#views.sidebar.focus();
     }
     for (const entry of this.#outbox.entries()) if (entry.refused === undefined) this.#send(entry);
-    if (this.#store.active !== null) this.#older(this.#store.active);
   }
 
   #event({ event, replayed }) {
-    this.#outbox.remove(event.client_id);
+    if (this.#store.isMe(event.sender)) this.#outbox.remove(event.client_id);
     const conversation = this.#store.event(event);
     if (conversation === null) return;
-    if (conversation.log.gap() !== null) this.#later(GAP_MS, () => this.#fillGap(conversation));
     if (replayed || this.#store.isMe(event.sender)) return;
     this.#notices.announce(`${event.sender}: ${previewOf(event.body)}`);
   }
@@ -148,11 +169,15 @@ export class Chat {
     const entry = this.#outbox.find(frame.client_id);
     if (entry === null) return;
     this.#outbox.remove(frame.client_id);
+    const conversation = this.#store.with(entry.to);
+    const { seen } = conversation;
     this.#store.ack(frame, entry);
+    if (conversation.seen > seen) this.#tell(conversation);
   }
 
   #error(frame) {
     const entry = frame.client_id === undefined ? null : this.#outbox.find(frame.client_id);
+    if (entry === null && frame.code === "retry") return this.#later(frame.retry_after_ms ?? 500, () => this.#askAgain());
     if (entry === null) return this.#notices.toast(frame.message);
     if (frame.code === "retry") {
       return this.#later(frame.retry_after_ms ?? 500, () => this.#outbox.find(entry.client_id) && this.#send(entry));
@@ -163,8 +188,13 @@ export class Chat {
 
   #history(frame) {
     this.#store.history(frame);
-    const conversation = this.#store.with(frame.with);
-    if (conversation === this.#store.active) this.#markSeen();
+  }
+
+  #delivered(id, seq) {
+    this.#store.delivered(id, seq);
+    const { log, upTo } = this.#receipts;
+    this.#receipts = { log, upTo: [...upTo.filter(([other]) => other !== id), [id, seq]].slice(-MAX_RECEIPTS) };
+    keep.set(`receipts.${this.#key}`, this.#receipts);
   }
 
   // --- what the person does -------------------------------------------------------------------------------------------------
@@ -195,6 +225,17 @@ export class Chat {
     this.#connection.send({ type: "send", client_id, to, body, kind });
   }
 
+  /** Begins a conversation with somebody of whom nothing is known here, if that is meant. */
+  async #begin(name) {
+    const sure = await ask({
+      title: `Write to ${name}?`,
+      text: `Nobody called “${name}” is online or in your conversations. If the name is right, they get your messages when they log in.`,
+      yes: "Start conversation",
+      isHarmless: true,
+    });
+    if (sure && this.#views !== null) this.#open(name);
+  }
+
   #open(name) {
     const conversation = this.#store.with(name);
     const address = `#/${encodeURIComponent(conversation.name)}`;
@@ -213,31 +254,42 @@ export class Chat {
   }
 
   #show(conversation) {
+    const before = this.#store.active;
     this.#store.open(conversation);
-    if (conversation === null) return;
-    conversation.isPlaced = false;
-    this.#older(conversation);
+    if (conversation === before) return;
+    requestAnimationFrame(() => this.#focus(before));
+  }
+
+  /** The focus goes where one reads or writes next, and never to nothing. */
+  #focus(before) {
+    if (this.#views === null || document.querySelector("dialog[open]") !== null) return;
+    const { active } = this.#store;
+    if (active === null) this.#views.sidebar.focus(before?.key);
     // On a phone the keyboard would hide half of what one came to read.
-    if (matchMedia("(pointer: fine)").matches) requestAnimationFrame(() => this.#views?.conversation.focus());
+    else if (matchMedia("(pointer: fine)").matches) this.#views.conversation.focus();
+    else this.#views.conversation.read();
   }
 
   #close() {
     location.hash = "#/";
   }
 
-  /** Asks for what was said before the oldest message here. */
-  #older(conversation) {
+  /** Asks for what is missing from place `from` to `to`: one request at a time, and none for what was asked for. */
+  #want(conversation, from, to) {
     const { log } = conversation;
-    if (conversation.loading || log.older === false) return;
-    const before = log.first === null ? {} : { before: log.first };
-    if (!this.#connection.send({ type: "history", with: conversation.name, limit: PAGE_EVENTS, ...before })) return;
-    conversation.loading = true;
-    this.#store.touch(conversation);
+    if (conversation.loading !== null) return;
+    const isUnknown = log.head === 0 && log.older === null;
+    const request = isUnknown ? { limit: PAGE_EVENTS } : log.request(from, to);
+    if (request === null || !this.#connection.send({ type: "history", with: conversation.name, ...request })) return;
+    conversation.loading = request;
+    this.#later(HISTORY_MS, () => conversation.loading === request && this.#askAgain());
+    if (isUnknown) this.#store.touch(conversation);
   }
 
-  #fillGap(conversation) {
-    const gap = conversation.log.gap();
-    if (gap !== null) this.#connection.send({ type: "history", with: conversation.name, ...gap });
+  /** An answer is missing, or the store was; the view asks for what it still lacks. */
+  #askAgain() {
+    for (const conversation of this.#store.conversations.values()) conversation.loading = null;
+    this.#changed();
   }
 
   #check() {
@@ -250,36 +302,51 @@ export class Chat {
   }
 
   async #logout() {
-    const unsent = this.#outbox.entries().length;
+    const losses = [counted(this.#outbox.entries().length, "unsent message"), counted(this.#drafts.count, "draft")].filter(Boolean);
     const sure =
-      unsent === 0 ||
+      losses.length === 0 ||
       (await ask({
         title: "Log out?",
-        text: `${unsent === 1 ? "1 message has" : `${unsent} messages have`} not been sent yet and will be dropped.`,
+        text: `${losses.join(" and ")} will be deleted from this browser.`,
         yes: "Log out",
       }));
     if (!sure) return;
     this.#outbox.clear();
     this.#drafts.clear();
     keepToken(this.#key, null);
-    history.replaceState(null, "", "/");
+    history.replaceState(null, "", addressOf(""));
     this.#end(null);
   }
 
-  /** Tells the server what was really shown: the conversation is open, its end in view, the page visible. */
-  #markSeen() {
-    const { active } = this.#store;
-    if (active === null || this.#views === null || document.visibilityState !== "visible") return;
-    if (!this.#views.conversation.isAtEnd() || active.id === null || active.log.last === null) return;
-    const { seq } = active.log.last;
-    if (seq <= active.seen) return;
-    if (this.#connection.send({ type: "seen", conversation: active.id, seq })) this.#store.seen(active.id, seq);
+  /** Something was really shown: the conversation is open, the message in view, the page visible. The server is told now and then. */
+  #shown(conversation, seq) {
+    if (conversation.id === null || seq <= conversation.seen) return;
+    this.#store.seen(conversation.id, seq);
+    this.#tell(conversation);
+  }
+
+  #tell(conversation) {
+    const isWaiting = this.#toTell !== null;
+    this.#toTell ??= new Set();
+    this.#toTell.add(conversation);
+    if (!isWaiting) this.#later(SEEN_MS, () => this.#tellSeen());
+  }
+
+  #tellSeen() {
+    for (const { id, seen } of this.#toTell ?? []) this.#connection.send({ type: "seen", conversation: id, seq: seen });
+    this.#toTell = null;
   }
 
   #onVisible() {
-    if (document.visibilityState !== "visible") return;
+    if (document.visibilityState !== "visible") return this.#tellSeen();
     this.#connection.hurry();
-    this.#markSeen();
+    const { active } = this.#store;
+    if (active !== null && active.unseen > 0) {
+      // What came while nobody looked is read from its beginning.
+      this.#store.mark(active);
+      this.#views?.conversation.toUnread();
+    }
+    return this.#changed();
   }
 
   #status(status) {
@@ -301,13 +368,14 @@ export class Chat {
   #build() {
     const actions = {
       open: (name) => this.#open(name),
+      begin: (name) => this.#begin(name),
       close: () => this.#close(),
       check: () => this.#check(),
       isLive: () => this.#connection.isLive,
       logout: () => this.#logout(),
       say: (conversation, text) => this.#say(conversation, text),
-      older: (conversation) => this.#older(conversation),
-      reachedEnd: () => this.#markSeen(),
+      want: (conversation, from, to) => this.#want(conversation, from, to),
+      shown: (conversation, seq) => this.#shown(conversation, seq),
       edit: (message) => {
         this.#discard(message);
         this.#views.conversation.edit(message.body);
@@ -316,7 +384,7 @@ export class Chat {
     };
     const shared = { store: this.#store, outbox: this.#outbox, drafts: this.#drafts, actions, theme };
     this.#views = { sidebar: sidebarView(shared), conversation: conversationView(shared) };
-    this.node = el("div.app", {}, this.#views.sidebar.node, this.#views.conversation.node);
+    this.node = el("main.app", {}, this.#views.sidebar.node, this.#views.conversation.node);
     const { signal } = this.#cleanup;
     globalThis.addEventListener("hashchange", () => this.#openFromAddress(), { signal });
     document.addEventListener("keydown", (event) => this.#onKey(event), { signal });
@@ -355,8 +423,12 @@ export class Chat {
     this.#drawn = true;
     // A hidden page has no animation frames, and its title should still count.
     const draw = () => {
-      this.#drawn = false;
-      this.#draw();
+      try {
+        this.#draw();
+      } finally {
+        // What drawing changed, because a message was shown, is drawn by now.
+        this.#drawn = false;
+      }
     };
     if (document.visibilityState === "visible") requestAnimationFrame(draw);
     else queueMicrotask(draw);
@@ -366,9 +438,9 @@ export class Chat {
     if (this.#views === null) return;
     this.node.dataset.pane = this.#store.active === null ? "list" : "conversation";
     this.#views.conversation.render();
-    this.#markSeen();
     this.#views.sidebar.render();
     const { unseen, active } = this.#store;
-    document.title = `${unseen > 0 ? `(${unseen}) ` : ""}${active === null ? "P2P Chat" : `${active.name} · P2P Chat`}`;
+    const title = `${unseen > 0 ? `(${unseen}) ` : ""}${active === null ? "P2P Chat" : `${active.name} · P2P Chat`}`;
+    if (document.title !== title) document.title = title;
   }
 }

@@ -9,7 +9,15 @@ import { Backoff } from "./backoff.js";
 const PING_EVERY_MS = 20_000;
 const ANSWER_MS = 8_000;
 const OPEN_MS = 10_000;
+/** Where the server says why it refuses, only its operator can change that. */
+const REFUSED_MS = 10_000;
 const FINAL = new Set(["bad_name", "taken", "reserved", "expected_hello"]);
+
+/** What the server says against a connection, or null. A POST carries the page's origin, as the WebSocket did. */
+async function reasonAt(url) {
+  const answer = await fetch(url, { method: "POST", signal: AbortSignal.timeout(ANSWER_MS) });
+  return answer.status === 403 || answer.status === 421 ? (await answer.text()).trim().slice(0, 600) : null;
+}
 
 export class Connection {
   #socket = null;
@@ -24,8 +32,9 @@ export class Connection {
    * `hello()` makes the first frame. `onFrame(frame)` gets every frame from `welcome` on. `onStatus({state, reason, retryAt})` has
    * state `connecting`, `live` or `waiting`. `onRefused(error)` is the end.
    */
-  constructor({ url, hello, onFrame, onStatus, onRefused }) {
+  constructor({ url, explain = reasonAt, hello, onFrame, onStatus, onRefused }) {
     this.url = url;
+    this.explain = explain;
     this.hello = hello;
     this.onFrame = onFrame;
     this.onStatus = onStatus;
@@ -75,7 +84,9 @@ export class Connection {
     const current = (handle) => (event) => this.#socket === socket && handle(event);
     socket.addEventListener("open", current(() => socket.send(JSON.stringify(this.hello()))));
     socket.addEventListener("message", current(({ data }) => this.#read(data)));
-    socket.addEventListener("close", current(({ reason }) => this.#lost(reason)));
+    let isOpen = false;
+    socket.addEventListener("open", () => (isOpen = true));
+    socket.addEventListener("close", current(({ reason }) => (isOpen ? this.#lost(reason) : this.#refusedAt(socket))));
   }
 
   #read(data) {
@@ -116,6 +127,12 @@ export class Connection {
   #expect(withinMs) {
     clearTimeout(this.#deadline);
     this.#deadline = setTimeout(() => this.#lost("no answer"), withinMs);
+  }
+
+  /** A browser does not tell a page why its WebSocket was refused; the server does, when it is asked. */
+  async #refusedAt(socket) {
+    const why = await this.explain(this.url.replace(/^ws/u, "http")).catch(() => null);
+    if (this.#socket === socket) this.#lost(why, why === null ? 0 : REFUSED_MS);
   }
 
   #refused(error) {

@@ -3,6 +3,7 @@
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const dated = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const long = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const withYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
@@ -16,6 +17,11 @@ export function daysBetween(earlier, later) {
 /** `23:21` */
 export function timeOf(date) {
   return clock.format(date);
+}
+
+/** `20 Nov, 23:21`: a time that belongs to another day than what stands around it. */
+export function momentOf(date, now = new Date()) {
+  return `${date.getFullYear() === now.getFullYear() ? short.format(date) : dated.format(date)}, ${clock.format(date)}`;
 }
 
 /** The day above a day's messages: `Today`, `Yesterday`, `Friday`, `Friday, 20 November`. */

@@ -13,6 +13,11 @@ export class Drafts {
     this.#texts = new Map(keep.get(this.#key, []));
   }
 
+  /** How many there are. */
+  get count() {
+    return this.#texts.size;
+  }
+
   get(conversationKey) {
     return this.#texts.get(conversationKey) ?? "";
   }

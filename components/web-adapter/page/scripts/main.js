@@ -35,7 +35,7 @@ function showJoining(name, giveUp) {
       el(
         "div.joining",
         {},
-        el("img.logo", { src: "/favicon.svg", alt: "", width: 64, height: 64 }),
+        el("img.logo", { src: "./favicon.svg", alt: "", width: 64, height: 64 }),
         el("p", { dir: "auto" }, `Joining as ${name}…`),
         el("button.secondary", { type: "button", id: "give-up", onclick: giveUp }, "Use another name"),
       ),
@@ -59,7 +59,7 @@ function join(name, login) {
       if (login === null) return messages.connection(status, () => location.reload());
       chat.stop();
       login.busy(false);
-      login.fail(sentence(`Cannot reach the chat server: ${status.reason}. Try again in a moment`));
+      login.fail(sentence(`Cannot reach the chat server: ${status.reason}${/[.!?]$|allowed-/u.test(status.reason) ? "" : ". Try again in a moment"}`));
     },
   });
   if (login === null) {

@@ -1,11 +1,42 @@
 // User names as the server compares them, and how a name looks: its letters and its colour.
 
+/** Keys found before: each event asks for one. Bound: MAX_KEYS; all are forgotten then. */
+const keys = new Map();
+const MAX_KEYS = 2_000;
+
 /** What two names have in common when they are the same person (`protocol::name`). */
 export function keyOf(name) {
+  let key = keys.get(name);
+  if (key === undefined) {
+    key = foldedOf(name);
+    if (keys.size >= MAX_KEYS) keys.clear();
+    keys.set(name, key);
+  }
+  return key;
+}
+
+function foldedOf(name) {
   let key = name.trim();
   // Folding can make what folds again; the server goes round as often.
   for (let round = 0; round < 4; round += 1) key = key.normalize("NFKC").toLowerCase().normalize("NFKC");
   return key;
+}
+
+/**
+ * The names that a typed text may mean, the likeliest first: the name itself, those that begin with it, those with a part that does, those
+ * that contain it; names of equal rank stay in their order.
+ */
+export function matching(typed, names) {
+  const key = keyOf(typed);
+  const rank = (name) => {
+    const other = keyOf(name);
+    if (other === key) return 0;
+    if (other.startsWith(key)) return 1;
+    if (other.split(/[._-]+/u).some((part) => part.startsWith(key))) return 2;
+    return other.includes(key) ? 3 : 4;
+  };
+  const ranked = names.map((name) => [rank(name), name]).filter(([place]) => place < 4);
+  return ranked.sort(([one], [other]) => one - other).map(([, name]) => name);
 }
 
 const LIMIT = 32;

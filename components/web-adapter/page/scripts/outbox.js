@@ -40,7 +40,9 @@ export class Outbox {
 
   /** It is stored, or was discarded. */
   remove(clientId) {
-    this.#write(this.entries().filter((entry) => entry.client_id !== clientId));
+    const entries = this.entries();
+    // Asked for every event; writing would cost more than the event.
+    if (entries.some((entry) => entry.client_id === clientId)) this.#write(entries.filter((entry) => entry.client_id !== clientId));
   }
 
   /** The server will never take it. */

@@ -1,36 +1,12 @@
 // What the page knows: who is online, the conversations, what was said. Changes come in as frames of the native dialect; views read
 // and are told that something changed. Knows neither the DOM nor the network.
 
-import { Log } from "./log.js";
+import { Conversation } from "./model/conversation.js";
 import { keyOf } from "./names.js";
 
 const MAX_CONVERSATIONS = 500;
-
-export class Conversation {
-  log = new Log();
-  /** Its key on the server; unknown until something was said. */
-  id = null;
-  /** The `seq` of its last event, and up to where this user has seen it. */
-  head = 0;
-  seen = 0;
-  unseen = 0;
-  /** Up to where the other user has it, as far as this page was told. */
-  delivered = 0;
-  /** The first event that was unseen when the conversation was opened: where the marker stands. */
-  marker = null;
-  /** Its newest event, also where the log holds none. */
-  last = null;
-  /** Set while a page of history is asked for. */
-  loading = false;
-  constructor(name) {
-    this.name = name;
-    this.key = keyOf(name);
-  }
-
-  get at() {
-    return this.last === null ? 0 : Date.parse(this.last.timestamp);
-  }
-}
+/** Events kept of a conversation that is not open; the rest is read again when it is. */
+const MAX_CLOSED = 300;
 
 export class Store {
   me = null;
@@ -40,6 +16,8 @@ export class Store {
   online = new Map();
   conversations = new Map();
   active = null;
+  #byId = new Map();
+  #mine = null;
   #listeners = new Set();
 
   subscribe(listener) {
@@ -56,10 +34,16 @@ export class Store {
     return sum;
   }
 
-  get isMe() {
-    const me = this.me === null ? null : keyOf(this.me);
-    return (name) => keyOf(name) === me;
-  }
+  /** Whether a name is this user's; asked for every event, so names already compared are remembered. */
+  isMe = (name) => {
+    if (this.#mine?.of !== this.me) this.#mine = { of: this.me, key: this.me === null ? null : keyOf(this.me), known: new Map() };
+    const { key, known } = this.#mine;
+    if (!known.has(name)) {
+      if (known.size >= MAX_CONVERSATIONS) known.clear();
+      known.set(name, keyOf(name) === key);
+    }
+    return known.get(name);
+  };
 
   isOnline(name) {
     return this.online.has(keyOf(name));
@@ -87,7 +71,9 @@ export class Store {
   #forgetOne() {
     const candidates = [...this.conversations.values()].filter((c) => c !== this.active && c.unseen === 0);
     const oldest = candidates.reduce((one, other) => (other.at < one.at ? other : one), candidates[0]);
-    if (oldest !== undefined) this.conversations.delete(oldest.key);
+    if (oldest === undefined) return;
+    this.conversations.delete(oldest.key);
+    this.#byId.delete(oldest.id);
   }
 
   /** The cursors for `hello`: what this page holds and need not be sent again. */
@@ -105,14 +91,8 @@ export class Store {
     this.online = new Map(frame.online.map((name) => [keyOf(name), name]));
     for (const summary of frame.conversations) {
       const conversation = this.with(summary.with);
-      Object.assign(conversation, {
-        name: summary.with,
-        id: summary.conversation,
-        head: Math.max(conversation.head, summary.head),
-        seen: Math.max(conversation.seen, summary.seen),
-        unseen: summary.unseen,
-        last: newer(conversation.last, summary.last ?? null),
-      });
+      conversation.summary({ ...summary, name: summary.with, id: summary.conversation });
+      this.#byId.set(conversation.id, conversation);
     }
     this.#changed("everything");
   }
@@ -120,9 +100,11 @@ export class Store {
   /** A backup was restored: the same places hold other messages. */
   #forgetLog() {
     for (const conversation of this.conversations.values()) {
-      const { name, key } = conversation;
-      Object.assign(conversation, new Conversation(name), { key });
+      const fresh = new Conversation(conversation.name);
+      this.conversations.set(fresh.key, fresh);
+      if (conversation === this.active) this.active = fresh;
     }
+    this.#byId.clear();
   }
 
   presence({ name, online }) {
@@ -133,13 +115,11 @@ export class Store {
 
   /** An event of the server; returns its conversation, or null when it was known. */
   event(event) {
-    const conversation = this.#of(event);
-    if (!conversation.log.add(event)) return null;
-    if (event.seq > conversation.head) {
-      conversation.head = event.seq;
-      if (!this.isMe(event.sender)) conversation.unseen += 1;
-    }
-    conversation.last = newer(conversation.last, event);
+    const own = this.isMe(event.sender);
+    const conversation = this.with(own ? event.destination : event.sender);
+    this.#identify(conversation, event.conversation);
+    if (!conversation.add(event, own)) return null;
+    if (conversation.unseen === 0) conversation.log.trim();
     this.#changed("messages", conversation);
     return conversation;
   }
@@ -164,36 +144,24 @@ export class Store {
 
   history(frame) {
     const conversation = this.with(frame.with);
-    conversation.id = frame.conversation;
-    conversation.loading = false;
-    conversation.log.addPage(frame.events, frame.more);
-    conversation.last = newer(conversation.last, conversation.log.last);
-    conversation.head = Math.max(conversation.head, conversation.last?.seq ?? 0);
+    this.#identify(conversation, frame.conversation);
+    conversation.addPage(frame.events, frame.more, this.#isOwn);
+    conversation.loading = null;
     this.#changed("messages", conversation);
   }
 
   /** Shown up to `seq`, here or by another session of this user. */
   seen(id, seq) {
-    const conversation = [...this.conversations.values()].find((candidate) => candidate.id === id);
-    if (conversation === undefined || seq <= conversation.seen) return;
-    conversation.seen = seq;
-    conversation.unseen = Math.min(conversation.unseen, this.#unreadPast(conversation, seq));
-    this.#changed("seen", conversation);
+    const conversation = this.#byId.get(id);
+    if (conversation?.show(seq, this.#isOwn)) this.#changed("seen", conversation);
   }
 
   /** The other user has everything up to `seq`. */
   delivered(id, seq) {
-    const conversation = [...this.conversations.values()].find((candidate) => candidate.id === id);
+    const conversation = this.#byId.get(id);
     if (conversation === undefined || seq <= conversation.delivered) return;
     conversation.delivered = seq;
-    this.#changed("messages", conversation);
-  }
-
-  /** How many messages of others lie past `seq`: counted where the log holds all of them, at most so many where it does not. */
-  #unreadPast({ log, head }, seq) {
-    const past = log.events.filter((event) => event.seq > seq);
-    const isWhole = past.length === head - seq;
-    return isWhole ? past.filter((event) => !this.isMe(event.sender)).length : Math.max(0, head - seq);
+    this.#changed("delivered", conversation);
   }
 
   open(conversation) {
@@ -202,10 +170,15 @@ export class Store {
     this.active = conversation;
     if (before !== null) {
       before.marker = null;
-      before.log.trim(300);
+      before.log.trim(MAX_CLOSED);
     }
-    if (conversation !== null) conversation.marker = conversation.unseen > 0 ? conversation.seen : null;
+    this.mark(conversation);
     this.#changed("active", conversation);
+  }
+
+  /** What is unread now stands below a marker. */
+  mark(conversation) {
+    if (conversation !== null) conversation.marker = conversation.unseen > 0 ? conversation.seen : null;
   }
 
   /** Something that is not in the log changed: the outbox, a page on its way. */
@@ -213,15 +186,11 @@ export class Store {
     this.#changed("messages", conversation);
   }
 
-  #of(event) {
-    const other = this.isMe(event.sender) ? event.destination : event.sender;
-    const conversation = this.with(other);
-    conversation.id = event.conversation;
-    return conversation;
-  }
-}
+  #isOwn = (event) => this.isMe(event.sender);
 
-function newer(one, other) {
-  if (one === null || other === null) return one ?? other;
-  return other.seq >= one.seq ? other : one;
+  #identify(conversation, id) {
+    if (conversation.id === id) return;
+    conversation.id = id;
+    this.#byId.set(id, conversation);
+  }
 }

@@ -1,6 +1,13 @@
 // A message's text as parts that a view makes nodes of. Nothing here ever makes markup of a text.
 
-const URL_PATTERN = /\bhttps?:\/\/[^\s<>"'`\\^{|}]+/giu;
+// Where Chinese, Japanese and Korean are written without spaces, an address ends at their punctuation; and its host at their letters,
+// unless the host begins with them. In a path their letters are common.
+const URL_PATTERN = (() => {
+  const never = "\\s<>\"'`\\\\^{|}\\u3000-\\u3004\\u3008-\\u3020\\uff01-\\uff0f\\uff1a-\\uff20\\uff3b-\\uff40\\uff5b-\\uff65“”‘’…—";
+  const letters = "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}";
+  const host = `(?:[${letters}][^${never}/?#]*|[^${never}${letters}/?#]+)`;
+  return new RegExp(`\\bhttps?://${host}(?:[/?#][^${never}]*)?`, "giu");
+})();
 const TRAILING = new Set(".,;:!?…)]}*_~'\"");
 
 /** The parts of a text: `{kind: "text" | "link" | "code" | "block" | "strong", text}`, and `href` for a link. */
@@ -82,5 +89,6 @@ export function bytesOf(text) {
 
 /** The first words of a message, on one line. */
 export function previewOf(text) {
-  return text.replace(/```\w*|\*\*|`/gu, "").replace(/\s+/gu, " ").trim().slice(0, 160);
+  // Of a long message the beginning is enough.
+  return text.slice(0, 1000).replace(/```\w*|\*\*|`/gu, "").replace(/\s+/gu, " ").trim().slice(0, 160);
 }

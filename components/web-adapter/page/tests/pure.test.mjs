@@ -6,10 +6,12 @@ import { test } from "node:test";
 import { Backoff } from "../scripts/backoff.js";
 import { briefly, dayOf, daysBetween } from "../scripts/dates.js";
 import { Drafts } from "../scripts/drafts.js";
-import { Log } from "../scripts/log.js";
-import { hueOf, initials, keyOf, problemWith } from "../scripts/names.js";
+import { Conversation } from "../scripts/model/conversation.js";
+import { Log } from "../scripts/model/log.js";
+import { hueOf, initials, keyOf, matching, problemWith } from "../scripts/names.js";
 import { Outbox, freshId } from "../scripts/outbox.js";
 import { kindOf, readingOf, serviceOf } from "../scripts/services.js";
+import { bodyOf } from "../scripts/views/composer.js";
 import { bytesOf, isOnlyEmoji, partsOf, previewOf } from "../scripts/text.js";
 
 /** Storage in memory, with the face of `keep`. */
@@ -101,15 +103,57 @@ test("a log holds each event once, in order, and knows its gaps", () => {
   assert.ok(log.add(event(5)));
   assert.ok(log.add(event(8)));
   assert.ok(!log.add(event(5)));
-  assert.deepEqual(log.gap(), { before: 8, limit: 2 });
+  assert.deepEqual(log.gaps(5), [[6, 7]]);
   log.addPage([event(6), event(7)], true);
-  assert.equal(log.gap(), null);
+  assert.deepEqual(log.gaps(5), []);
   assert.equal(log.older, null, "a page that fills a gap says nothing of what is older");
   log.addPage([event(1), event(2), event(3), event(4)], false);
   assert.deepEqual(log.events.map(({ seq }) => seq), [1, 2, 3, 4, 5, 6, 7, 8]);
   assert.equal(log.older, false);
   log.trim(3);
   assert.deepEqual([log.first, log.older], [6, true]);
+});
+
+test("all gaps near each other are one request, and what the server does not have is not asked for again", () => {
+  const log = new Log();
+  for (let seq = 2; seq <= 400; seq += 2) log.add(event(seq));
+  assert.deepEqual(log.request(1, 400), { before: 400, limit: 199 });
+  log.addPage(Array.from({ length: 200 }, (_, i) => event(200 + i)), true, log.request(1, 400));
+  assert.deepEqual(log.request(1, 400), { before: 200, limit: 199 });
+  assert.deepEqual(log.request(150, 400), { before: 200, limit: 50 });
+  const short = new Log();
+  short.head = 10;
+  short.add(event(9));
+  short.add(event(10));
+  short.addPage([], true, { before: 9, limit: 50 });
+  assert.deepEqual(short.gaps(8), []);
+  short.addPage([event(7)], false, { before: 8, limit: 50 });
+  assert.deepEqual(short.gaps(), [], "the server deleted what was before");
+});
+
+test("a log is bounded: unread ones that do not fit are read again later", () => {
+  const conversation = new Conversation("bob");
+  for (let seq = 1; seq <= 20_010; seq += 1) conversation.add(event(seq), false);
+  assert.deepEqual([conversation.log.events.length, conversation.unseen, conversation.head], [20_000, 20_010, 20_010]);
+  assert.deepEqual(conversation.log.gaps(), [[20_001, 20_010]]);
+});
+
+test("what is typed finds who begins with it before who contains it", () => {
+  assert.deepEqual(matching("car", ["oscar", "Ada.Carr", "Carol", "bob", "CAR"]), ["CAR", "Carol", "Ada.Carr", "oscar"]);
+});
+
+test("the first line keeps its indentation, empty lines around a text go", () => {
+  assert.equal(bodyOf("\n  \n    if x:\n        y\n\n"), "    if x:\n        y");
+  assert.equal(bodyOf(" \n\t"), "");
+});
+
+test("an address ends where Chinese, Japanese or Korean goes on", () => {
+  const links = (text) => partsOf(text).filter(({ kind }) => kind === "link").map(({ href }) => href);
+  assert.deepEqual(links("https://example.com。谢谢"), ["https://example.com"]);
+  assert.deepEqual(links("请看https://example.com/a，谢谢（https://b.example/c）"), ["https://example.com/a", "https://b.example/c"]);
+  assert.deepEqual(links("https://example.com谢谢 https://example.com:8080を見て"), ["https://example.com", "https://example.com:8080"]);
+  assert.deepEqual(links("https://zh.wikipedia.org/wiki/中文。好"), ["https://zh.wikipedia.org/wiki/中文"]);
+  assert.deepEqual(links("https://例子.中国/x"), ["https://例子.中国/x"]);
 });
 
 test("what is unsent is kept until it is acknowledged, by every tab of the browser", () => {

@@ -115,6 +115,19 @@ test("the latest conversation is first, and one in which nothing was said is not
   assert.deepEqual(store.recent().map(({ name }) => name), ["dave", "bob"]);
 });
 
+test("a message with another time has its day, and makes no day's line", () => {
+  const store = joined();
+  const at = (seq, stored, said) => store.event({ ...event(seq, "bob"), at: stored, timestamp: said ?? stored });
+  at(1, "2026-11-20T10:00:00Z");
+  at(2, "2026-11-20T10:01:00Z", "2026-11-18T09:00:00Z");
+  at(3, "2026-11-20T10:02:00Z");
+  at(4, "2026-11-21T10:00:00Z", "2026-11-20T09:00:00Z");
+  at(5, "2026-11-21T10:01:00Z");
+  const items = shown(store, "bob");
+  assert.deepEqual(items.map(({ kind, key }) => (kind === "day" ? key : kind)), ["start", "d:20261020", "message", "message", "message", "d:20261021", "message", "message"]);
+  assert.deepEqual(items.filter(({ kind }) => kind === "message").map(({ isElsewhen }) => isElsewhen), [false, true, false, true, false]);
+});
+
 const shown = (store, name, entries = []) => timelineOf({ conversation: store.with(name), entries, me: store.me, isMe: store.isMe });
 
 test("messages close to each other are one group; days and what is new stand apart", () => {

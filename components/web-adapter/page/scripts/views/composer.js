@@ -1,10 +1,21 @@
-// Where one writes: grows with its text, Enter sends, Shift+Enter makes a new line, and what is not sent is kept as a draft.
+// Where one writes: grows with its text, Enter sends, Shift+Enter makes a new line, and what is not sent is kept as a draft. On a phone,
+// whose keyboard has no Shift+Enter, Enter makes a new line and the button sends.
 
 import { bytesOf } from "../text.js";
 import { el, icon } from "./dom.js";
 
 const BODY_BYTES = 16 * 1024;
 const MAX_HEIGHT = 200;
+
+/** What is sent of what was written: without empty lines around it. The first line may be indented, as pasted code is. */
+export function bodyOf(text) {
+  return text.trimEnd().replace(/^(?:[^\S\n]*\n)+/u, "");
+}
+
+/** Whether text is put in on a screen; the mouse of a tablet changes that at any time. */
+function isPhone() {
+  return matchMedia("(pointer: coarse) and (hover: none)").matches;
+}
 
 /** The view for one conversation at a time: `show(conversation, placeholder)`, `focus()`, `put(text)`. */
 export function composerView({ drafts, actions }) {
@@ -15,7 +26,7 @@ export function composerView({ drafts, actions }) {
     "aria-label": "Message",
     "aria-describedby": "composer-hint",
     autocomplete: "off",
-    enterkeyhint: "send",
+    enterkeyhint: isPhone() ? "enter" : "send",
     dir: "auto",
   });
   const button = el("button.send", { type: "submit", id: "send", title: "Send", "aria-label": "Send" }, icon("send"));
@@ -23,7 +34,9 @@ export function composerView({ drafts, actions }) {
   const form = el("form.composer", { onsubmit: send }, el("div.composer-box", {}, field, button), hint);
 
   field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    // The Enter that ends a composition is the input method's; Safari sends it afterwards, with this code.
+    const isComposing = event.isComposing || event.keyCode === 229;
+    if (event.key === "Enter" && !event.shiftKey && !isComposing && !isPhone()) {
       event.preventDefault();
       send(event);
     }
@@ -35,7 +48,7 @@ export function composerView({ drafts, actions }) {
 
   function send(event) {
     event.preventDefault();
-    const body = field.value.trim();
+    const body = bodyOf(field.value);
     if (conversation === null || body === "" || bytesOf(body) > BODY_BYTES) return;
     if (!actions.say(conversation, body)) return;
     drafts.set(conversation.key, "");
@@ -47,8 +60,8 @@ export function composerView({ drafts, actions }) {
   function measure() {
     field.style.height = "auto";
     field.style.height = `${Math.min(field.scrollHeight, MAX_HEIGHT)}px`;
-    const left = BODY_BYTES - bytesOf(field.value.trim());
-    button.disabled = field.value.trim() === "" || left < 0;
+    const left = BODY_BYTES - bytesOf(bodyOf(field.value));
+    button.disabled = bodyOf(field.value) === "" || left < 0;
     hint.classList.toggle("over", left < 0);
     if (left < 0) hint.textContent = `Too long by ${-left} bytes. Split it into two messages.`;
     else if (left < 1024) hint.textContent = `${left} bytes left`;

@@ -38,7 +38,7 @@ export function loginView({ lastName, submit }) {
   };
   field.addEventListener("input", () => fail(""));
 
-  const logo = el("img.logo", { src: "/favicon.svg", alt: "", width: 64, height: 64 });
+  const logo = el("img.logo", { src: "./favicon.svg", alt: "", width: 64, height: 64 });
   const form = el(
     "form.card",
     { onsubmit, novalidate: true },

@@ -2,8 +2,8 @@
 
 import { el } from "./dom.js";
 
-/** Asks; resolves to whether the answer was yes. */
-export function ask({ title, text, yes, no = "Cancel" }) {
+/** Asks; resolves to whether the answer was yes. Enter means no unless `isHarmless`. Afterwards the focus is where it was. */
+export function ask({ title, text, yes, no = "Cancel", isHarmless = false }) {
   return new Promise((resolve) => {
     const dialog = el(
       "dialog.question",
@@ -14,7 +14,7 @@ export function ask({ title, text, yes, no = "Cancel" }) {
         "div.answers",
         {},
         el("button.secondary", { type: "button", onclick: () => dialog.close("no") }, no),
-        el("button.primary", { type: "button", onclick: () => dialog.close("yes") }, yes),
+        el("button.primary", { type: "button", autofocus: isHarmless, onclick: () => dialog.close("yes") }, yes),
       ),
     );
     dialog.addEventListener("close", () => {
