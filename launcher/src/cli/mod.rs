@@ -148,6 +148,9 @@ enum Command {
 /// Runs the command line and returns the exit code. Errors have been printed by then.
 #[must_use]
 pub fn main() -> Code {
+    if let Some(args) = shim::only(std::env::args_os()) {
+        return shim::shim(&args).map_or_else(|failure| refused(&failure), Code::from);
+    }
     let parsed = examples::lay_out(definition()).try_get_matches();
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
@@ -159,10 +162,7 @@ pub fn main() -> Code {
                     Exit::Failure.into()
                 }
                 (Ok(exit), _) => exit,
-                (Err(failure), _) => {
-                    output::error(&failure.to_string());
-                    failure.exit().into()
-                }
+                (Err(failure), _) => refused(&failure),
             }
         }
         Err(error) => {
@@ -172,6 +172,11 @@ pub fn main() -> Code {
             if asked_for { Exit::Fine.into() } else { Exit::Usage.into() }
         }
     }
+}
+
+fn refused(failure: &Failure) -> Code {
+    output::error(&failure.to_string());
+    failure.exit().into()
 }
 
 fn dispatch(cli: Cli) -> Result<Code, Failure> {

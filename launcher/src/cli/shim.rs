@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use clap::Parser;
 use kit::{Exit, Failure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -25,6 +26,21 @@ pub(super) struct Args {
     /// The program and its arguments.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
+}
+
+/// The same without the other commands.
+#[derive(Debug, clap::Parser)]
+struct Only {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// The arguments of a command line that asks for it. Each start of a program waits for this, and the definition of the whole command line
+/// would take longer than all else that the shim does. `None` also if they are wrong: then that one says so.
+pub(super) fn only(mut words: impl Iterator<Item = OsString>) -> Option<Args> {
+    let program = words.next()?;
+    words.next().filter(|word| word == "shim")?;
+    Only::try_parse_from(std::iter::once(program).chain(words)).ok().map(|only| only.args)
 }
 
 /// Returns only if the program cannot be executed.
@@ -52,4 +68,29 @@ pub(super) fn shim(args: &Args) -> Result<Exit, Failure> {
     }
     let error = command.args(arguments).exec();
     Err(Failure::new(Exit::Failure, format!("cannot run {}: {error}", program.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> impl Iterator<Item = OsString> {
+        line.split(' ').map(OsString::from)
+    }
+
+    #[test]
+    fn it_is_told_from_other_commands_and_its_program_keeps_its_options() {
+        let args = only(words("launcher shim --umask=27 --user www -- sh -c --umask=1 shim")).unwrap();
+        assert_eq!(args.umask, Some(0o27));
+        assert_eq!(args.command, ["sh", "-c", "--umask=1", "shim"]);
+        for other in [
+            "launcher",
+            "launcher up",
+            "launcher --data shim",
+            "launcher shim",
+            "launcher shim --umask=9 true",
+        ] {
+            assert!(only(words(other)).is_none(), "{other}");
+        }
+    }
 }
