@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use uuid::Uuid;
 
@@ -41,9 +42,13 @@ impl Realm {
         &self.0.0
     }
 
-    /// Creates the group of one incarnation.
+    /// Creates the group of one incarnation, or takes the one that its predecessor has made for it.
     pub(super) fn group(&self, component: &str, epoch: u64) -> io::Result<Group> {
-        Group::make(self.path().join(format!("{component}.{epoch}")))
+        let path = self.path().join(format!("{component}.{epoch}"));
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            Ok(()) | Err(_) => Ok(Group(path)),
+        }
     }
 
     /// Enables a controller for the groups of all incarnations.
@@ -63,6 +68,9 @@ impl Realm {
         enable(self.path(), controller).map_err(cannot)
     }
 }
+
+/// Held while this process is moved, also where it is moved to where it is.
+static OWN_GROUP: Mutex<()> = Mutex::new(());
 
 /// `EBUSY`: the group has processes of its own.
 const BUSY: i32 = rustix::io::Errno::BUSY.raw_os_error();
@@ -86,6 +94,7 @@ fn enable(group: &Path, controller: &str) -> io::Result<()> {
 /// Moves this process and its children, such as the guard, into a group below its own. If other processes are in its own group, nothing
 /// can be limited.
 fn step_aside(own: &Path) -> Result<(), String> {
+    let _alone = OWN_GROUP.lock();
     // Those of launchers that have ended; one that is in use is not empty.
     let left = subdirectories(own).filter(|path| is_aside(path));
     left.for_each(|path| _ = fs::remove_dir(path));
@@ -179,6 +188,32 @@ impl Group {
         let thread = std::thread::Builder::new().name("cgroup".to_owned()).spawn(take);
         let report = |error: &io::Error| tracing::warn!(%error, "no thread for a control group");
         Moving(thread.inspect_err(report).ok())
+    }
+
+    /// Prepares the next incarnation's move, while the rest of this one is searched for: makes its group, and lets the kernel begin with the
+    /// grace period of [`Self::take`]. A move soon afterwards needs none of its own.
+    ///
+    /// The group is removed with the run's if there is no next incarnation.
+    pub(super) fn expect_successor(&self) {
+        if let Some(path) = self.successor() {
+            // First: until the grace period is over nobody can make a group, or remove one.
+            let _ = fs::create_dir(path);
+        }
+        let stay = || {
+            let _alone = OWN_GROUP.lock();
+            if let Some(own) = own_directory() {
+                // Only the move is slower without.
+                let _ = write(&own.join("cgroup.procs"), "0");
+            }
+        };
+        let _ = std::thread::Builder::new().name("cgroup".to_owned()).spawn(stay);
+    }
+
+    /// `web.2` after `web.1`.
+    fn successor(&self) -> Option<PathBuf> {
+        let (component, epoch) = self.0.file_name()?.to_str()?.rsplit_once('.')?;
+        let next = epoch.parse::<u64>().ok()?.checked_add(1)?;
+        Some(self.0.with_file_name(format!("{component}.{next}")))
     }
 
     /// The processes in the group and in groups below it.
@@ -311,6 +346,14 @@ mod tests {
     }
 
     #[test]
+    fn the_next_incarnation_has_the_next_number() {
+        let next = |path: &str| Group(path.into()).successor();
+        assert_eq!(next("/no/such/web.1.9"), Some("/no/such/web.1.10".into()));
+        assert_eq!(next("/no/such/web"), None);
+        assert_eq!(next("/no/such/web.x"), None);
+    }
+
+    #[test]
     fn limits_are_written_as_the_kernel_reads_them() {
         let dir = tempfile::tempdir().unwrap();
         imitation(dir.path(), "cpuset cpu io memory pids\n");
@@ -365,6 +408,9 @@ mod tests {
         command.args(["-c", "read go; eval \"$0\"", script]);
         let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
         drop(group.take(child.id(), "sleeper"));
+        group.expect_successor();
+        let next = realm.path().join("web.2");
+        assert!(next.is_dir() && realm.group("web", 2).is_ok(), "it is taken as it is");
         io::Write::write_all(child.stdin.as_mut().unwrap(), b"go\n").unwrap();
         while group.processes().len() < 2 {
             std::thread::yield_now();

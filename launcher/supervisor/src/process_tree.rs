@@ -78,6 +78,18 @@ impl ProcessTree {
         }
     }
 
+    /// The control group, if there is one; from now on it is not searched.
+    pub(super) fn release_group(&mut self) -> Option<Group> {
+        self.group.take()
+    }
+
+    /// Prepares the next incarnation's control group, if this one has one.
+    pub(super) fn expect_successor(&self) {
+        if let Some(group) = &self.group {
+            group.expect_successor();
+        }
+    }
+
     /// The number of members that the kernel has killed for lack of memory, if their control group counts that.
     pub(super) fn oom_kills(&self) -> Option<u64> {
         self.group.as_ref()?.oom_kills()

@@ -223,6 +223,9 @@ async fn live(
             }
         }
     }
+    if !termination.is_ordered_to_end() {
+        process.expect_successor();
+    }
     // Messages sent before the end are reported before the end.
     while let Some(said) = socket.receive_now(process.group()) {
         reporter.said(said).await;
@@ -247,10 +250,14 @@ async fn live(
         }
     }
     drop(socket);
-    let death = process.reap(lived);
+    let (death, group) = process.reap(lived);
     reporter.tell(Report::Exited(death)).await;
     let lines = last_lines.get().await;
     reporter.tell(Report::LastLines { exit: death.exit, lines }).await;
+    if let Some(group) = group {
+        // The kernel may let whoever removes it wait, see `Group::take`.
+        drop(tokio::task::spawn_blocking(|| drop(group)));
+    }
 }
 
 /// `None` if no process of the component is running, and none will be found.

@@ -32,7 +32,7 @@ use crate::logs::Output;
 use crate::oom::{Oom, OomWatch};
 use crate::proc;
 use crate::process_tree::ProcessTree;
-use crate::spec::{ComponentSpec, Launch};
+use crate::spec::{ComponentSpec, Launch, RestartWhen};
 use crate::sweep::{self, RUN};
 
 /// A child process that has not been reaped.
@@ -50,6 +50,8 @@ pub(super) struct Process {
     daemon_group: Arc<AtomicU32>,
     /// The process and its descendants, wherever they went.
     process_tree: ProcessTree,
+    /// Whether another incarnation follows it when it ends by itself.
+    is_restarted: bool,
     /// The process is not reaped before it is in its control group.
     moving: Option<Moving>,
     /// The earlier number of kills for lack of memory.
@@ -124,6 +126,7 @@ impl Process {
                     sweep::mark(run_id, &spec.name),
                 )
                 .within(group),
+                is_restarted: spec.schedule.is_none() && spec.restart.when != RestartWhen::Never,
                 moving,
                 daemon: None,
                 daemon_group,
@@ -221,8 +224,15 @@ impl Process {
         self.process_tree.ended(Duration::MAX).await;
     }
 
-    /// Reaps the process once no descendant is left.
-    pub(super) fn reap(mut self, lived: Duration) -> Death {
+    /// It has ended by itself: the next incarnation's start is prepared, if there will be one.
+    pub(super) fn expect_successor(&self) {
+        if self.is_restarted {
+            self.process_tree.expect_successor();
+        }
+    }
+
+    /// Reaps the process once no descendant is left. Removing its control group may take a while.
+    pub(super) fn reap(mut self, lived: Duration) -> (Death, Option<Group>) {
         // If descendants cannot be listed, at least the group is killed.
         let _ = kill_process_group(self.pid, Signal::KILL);
         drop(self.moving.take());
@@ -242,7 +252,7 @@ impl Process {
             exit
         });
         let oom = self.oom.end(exit, self.process_tree.oom_kills());
-        Death { exit, usage, lived, oom }
+        (Death { exit, usage, lived, oom }, self.process_tree.release_group())
     }
 
     /// The process has not been reaped, so its id and its group's are still its own.
