@@ -1,7 +1,7 @@
 //! The components that run by the clock: when they are due, and what became of their last run, which is kept in a file.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
@@ -57,7 +57,7 @@ impl Schedules {
 
     /// The names of what is due.
     pub(super) fn due(&mut self) -> Vec<String> {
-        self.agenda.due(OffsetDateTime::now_utc().unix_timestamp(), Instant::now())
+        self.agenda.due(OffsetDateTime::now_utc().unix_timestamp(), clock::since_boot())
     }
 
     /// It has another state now.

@@ -3,12 +3,12 @@
 //! As in Vixie cron (`cron(8)`):
 //!
 //! * Put forward by at most three hours, what has fixed hours and minutes and lay between runs at once, and only once; so does whatever was
-//!   missed while we ourselves stood still. What has a `*` in one of the two goes by the new time.
+//!   missed while we ourselves stood still, or the machine was suspended. What has a `*` in one of the two goes by the new time.
 //! * Put back by at most three hours, what has fixed hours and minutes does not run again.
 //! * A larger jump is a correction: all go by the new time.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::search::CHANGE;
 use super::timetable::Schedule;
@@ -23,8 +23,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     jobs: BTreeMap<String, Job>,
-    /// Both clocks at the last look, the wall clock in seconds since 1970.
-    seen: Option<(i64, Instant)>,
+    /// Both clocks at the last look: the wall clock in seconds since 1970, and the time since the machine was started.
+    seen: Option<(i64, Duration)>,
 }
 
 #[derive(Debug)]
@@ -61,10 +61,11 @@ impl Agenda {
             .collect();
     }
 
-    /// The names of what is due. Each only once, however many of its times lie behind us.
-    pub(crate) fn due(&mut self, wall: i64, now: Instant) -> Vec<String> {
+    /// The names of what is due. Each only once, however many of its times lie behind us. `now` also counts time in which the machine was
+    /// suspended: that is no jump.
+    pub(crate) fn due(&mut self, wall: i64, now: Duration) -> Vec<String> {
         let jump = self.seen.map_or(0, |(old, then)| {
-            let passed = i64::try_from(now.saturating_duration_since(then).as_secs()).unwrap_or(i64::MAX);
+            let passed = i64::try_from(now.saturating_sub(then).as_secs()).unwrap_or(i64::MAX);
             wall.saturating_sub(old).saturating_sub(passed)
         });
         self.seen = Some((wall, now));
@@ -107,7 +108,7 @@ mod tests {
     struct World {
         agenda: Agenda,
         wall: i64,
-        now: Instant,
+        now: Duration,
     }
 
     impl World {
@@ -115,7 +116,7 @@ mod tests {
             let job = |name: &str, text: &str| (name.to_owned(), Schedule::parse(text, Some("UTC")).unwrap());
             let mut agenda = Agenda::default();
             agenda.set([job("fixed", "0 3 * * *"), job("wild", "*/10 * * * *")].into_iter(), 0);
-            let mut world = Self { agenda, wall: 0, now: Instant::now() };
+            let mut world = Self { agenda, wall: 0, now: Duration::from_secs(1000) };
             assert!(world.look().is_empty());
             world
         }
