@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::attributes::{LimitsConfig, Umask, name_or_number};
+use super::needs::Needs;
 use crate::supervisor::{ComponentKind, Dependents, Overlap, RestartWhen, StopSignal};
 
 /// A component. For a built-in one only its supervision can be configured; see [`ComponentConfig::PROGRAM_KEYS`].
@@ -33,8 +34,8 @@ pub struct ComponentConfig {
     pub cwd: Option<String>,
     /// How many of it there are; without a number it is one, under its own name.
     pub replicas: Option<u32>,
-    /// What must be ready before it is started.
-    pub needs: Vec<String>,
+    /// What must be ready, or have finished, before it is started.
+    pub needs: Needs,
     /// Its address, for display only.
     pub address: Option<String>,
     /// Whether it reports readiness (`READY=1` to `$NOTIFY_SOCKET`). Without this and without a probe it is ready once it is started.
@@ -138,7 +139,7 @@ impl Default for ComponentConfig {
             env_file: Vec::new(),
             cwd: None,
             replicas: None,
-            needs: vec!["chat-server".to_owned()],
+            needs: vec!["chat-server".to_owned()].into(),
             address: None,
             notify: false,
             probe: None,

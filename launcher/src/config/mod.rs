@@ -17,6 +17,7 @@ mod load;
 mod misfit;
 mod mistake;
 mod nearest;
+mod needs;
 mod place;
 mod replicas;
 mod rules;

@@ -239,7 +239,7 @@ fn components_and_commands_are_the_operators_own_programs() {
     let file = "[components.echo]\ncommand = ['python3', 'echo.py']\nenv = { MODE = 'x' }\n[thermometer]\ncommand = ['./thermometer']\n";
     let settings = Setup::new(file).load().unwrap().settings;
     assert_eq!(settings.components["echo"].command, ["python3", "echo.py"]);
-    assert_eq!(settings.components["echo"].needs, ["chat-server"]);
+    assert_eq!(*settings.components["echo"].needs, ["chat-server"]);
     assert_eq!(settings.commands["thermometer"], ["./thermometer"]);
     let wrong = "[components.Echo]\ncommand = ['x']\n[components.a]\nneeds = ['b']\n[components.b]\ncommand = ['y']\nneeds = ['a', 'c']\n";
     let mistakes = Setup::new(wrong).mistakes();
@@ -250,6 +250,34 @@ fn components_and_commands_are_the_operators_own_programs() {
         "components.a.needs: needs itself",
     ] {
         assert!(mistakes.iter().any(|mistake| mistake.contains(text)), "{text} is not in {mistakes:#?}");
+    }
+}
+
+#[test]
+fn what_is_needed_may_be_said_with_its_state_and_a_state_that_cannot_be_is_a_mistake() {
+    let programs = "[launcher.groups]\nboth = ['db', 'migrate']\n[components.db]\ncommand = ['x']\n[components.migrate]\ncommand = ['x']\ntype = 'oneshot'\n[components.api]\ncommand = ['x']\n";
+    let file = |needs: &str| format!("{programs}needs = {needs}\n");
+    let settings = Setup::new(&file("{ migrate = 'finished', db = 'ready', chat-server = 'ready' }"))
+        .load()
+        .unwrap()
+        .settings;
+    assert_eq!(*settings.components["api"].needs, ["chat-server", "db", "migrate"]);
+    for (needs, mistake) in [
+        (
+            "{ migrate = 'ready' }",
+            "migrate is a one-shot, which is never ready; write migrate = \"finished\"",
+        ),
+        ("{ chat-server = 'finished' }", "chat-server is no one-shot, so it never finishes"),
+        ("{ both = 'finished' }", "db is no one-shot"),
+        ("{ nobody = 'ready' }", "nothing called 'nobody'"),
+        ("{ db = 'done' }", "finished"),
+        ("'db'", "a list of components and groups, or a table"),
+    ] {
+        let mistakes = Setup::new(&file(needs)).mistakes();
+        assert!(
+            mistakes.iter().any(|it| it.contains("needs") && it.contains(mistake)),
+            "{needs}: {mistakes:#?}"
+        );
     }
 }
 

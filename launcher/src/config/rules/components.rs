@@ -8,6 +8,7 @@ use crate::config::attributes::{LimitsConfig, Size};
 use crate::config::components::{ComponentConfig, ProbeConfig};
 use crate::config::layers::Origins;
 use crate::config::nearest::nearest;
+use crate::config::needs::NeededState;
 use crate::config::settings::Settings;
 use crate::config::source::Source;
 use crate::supervisor::{ComponentKind, RestartWhen};
@@ -58,17 +59,7 @@ fn program(
     if component.command.first().is_none_or(String::is_empty) {
         complain("command", "names no program; write command = [\"program\", \"argument\"]".to_owned());
     }
-    let known = |need: &&String| {
-        table::component(need).is_some()
-            || settings.components.contains_key(*need)
-            || settings.launcher.groups.contains_key(*need)
-    };
-    for need in component.needs.iter().filter(|need| !known(need)) {
-        complain("needs", unknown(settings, need));
-    }
-    if needs_itself(settings, name) {
-        complain("needs", "needs itself, if by a detour".to_owned());
-    }
+    needs(settings, name, component, complain);
     if component.kind == ComponentKind::Oneshot && (component.notify || component.probe.is_some()) {
         let key = if component.notify { "notify" } else { "probe" };
         complain(
@@ -102,6 +93,48 @@ fn program(
     }
     if component.notify && component.probe.is_some() {
         complain("probe", "one of notify and probe will do: which is to say that it serves?".to_owned());
+    }
+}
+
+/// What it needs.
+fn needs(
+    settings: &Settings,
+    name: &str,
+    component: &ComponentConfig,
+    complain: &mut impl FnMut(&str, String),
+) {
+    let known = |need: &&String| {
+        table::component(need).is_some()
+            || settings.components.contains_key(*need)
+            || settings.launcher.groups.contains_key(*need)
+    };
+    for need in component.needs.iter().filter(|need| !known(need)) {
+        complain("needs", unknown(settings, need));
+    }
+    for (need, state) in component.needs.states() {
+        for member in settings.members(need) {
+            if let Some(what) = never(settings, member, state) {
+                complain("needs", what);
+            }
+        }
+    }
+    if needs_itself(settings, name) {
+        complain("needs", "needs itself, if by a detour".to_owned());
+    }
+}
+
+/// Why a component will never be in a state.
+fn never(settings: &Settings, name: &str, state: NeededState) -> Option<String> {
+    let kind = settings.components.get(name).map_or(ComponentKind::Service, |component| component.kind);
+    match (kind, state) {
+        (ComponentKind::Oneshot, NeededState::Ready) => {
+            Some(format!("{name} is a one-shot, which is never ready; write {name} = \"finished\""))
+        }
+        (ComponentKind::Service | ComponentKind::Forking, NeededState::Finished) => {
+            Some(format!("{name} is no one-shot, so it never finishes; write {name} = \"ready\""))
+        }
+        (ComponentKind::Oneshot, NeededState::Finished)
+        | (ComponentKind::Service | ComponentKind::Forking, NeededState::Ready) => None,
     }
 }
 
@@ -224,7 +257,7 @@ fn is_authority(text: &str) -> bool {
 
 fn needs_itself(settings: &Settings, name: &str) -> bool {
     let needs = |name: &str| {
-        let needs = settings.components.get(name).map_or(&[][..], |component| &component.needs);
+        let needs = settings.components.get(name).map_or(&[][..], |component| &*component.needs);
         needs.iter().flat_map(|need| settings.members(need))
     };
     let mut seen = BTreeSet::new();
