@@ -568,6 +568,20 @@ fn who_served_for_long_is_restarted_at_once_again_however_it_ended() {
 }
 
 #[test]
+fn a_stopped_component_whose_configuration_changes_stays_stopped_and_the_plan_says_so() {
+    let mut bench = Bench::new(vec![component("api", &[])], &[]);
+    bench.ready("api");
+    bench.operator("api", Verb::Stop);
+    bench.exit("api", ProcessExit::Code(0));
+    let plan = vec![ComponentSpec { config_digest: "2".to_owned(), ..component("api", &[]) }];
+    let summary = bench.machine.compare(&plan);
+    assert_eq!((summary.changed, summary.restarted), (vec!["api".to_owned()], Vec::new()));
+    let graph = super::Graph::new(&plan, &[]).unwrap();
+    bench.step(Event::Replace { components: plan, dependencies: Vec::new(), graph });
+    assert_eq!((bench.spawned().len(), bench.state("api")), (0, State::Stopped));
+}
+
+#[test]
 fn what_does_not_start_by_itself_waits_for_the_operator_and_for_its_needs() {
     let tool = ComponentSpec { autostart: false, ..component("tool", &["api"]) };
     let mut bench = Bench::new(vec![component("api", &[]), tool.clone()], &[]);
