@@ -137,7 +137,7 @@ fn a_subscriber_that_does_not_read_is_cut_off_and_others_hear_on() {
     // Of each log no more than 64 KiB are told at once: there are several, so that the queue is full soon.
     let flood = "
 [components.flood]
-command = ['sh', '-c', 'while :; do yes $(printf %0999d) | head -c 400000; sleep 0.05; done']
+command = ['sh', '-c', 'while :; do yes $(printf %0999d) | head -c 80000; sleep 0.1; done']
 replicas = 8
 needs = []
 ";
