@@ -16,6 +16,8 @@ use crate::servers::ChatServers;
 /// State shared by all requests and sessions.
 #[derive(Debug)]
 pub(crate) struct App {
+    /// Where the page is, as in the configuration.
+    pub(crate) base_path: String,
     pub(crate) hosts: Hosts,
     pub(crate) origins: Origins,
     pub(crate) servers: ChatServers,

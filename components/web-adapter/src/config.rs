@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use kit::{Exit, Failure};
 use serde::{Deserialize, Serialize};
 
-use crate::origins::{Origins, check_hosts};
+use crate::origins::{Origins, check_base_path, check_hosts};
 
 /// This component's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Additional chat servers that a page may name in its `login`.
     pub chat_servers: Vec<SocketAddr>,
-    /// Origins (`https://chat.example`) of other pages that may open `/ws`. Our own page always may.
+    /// The path below which the page and `/ws` are (`/chat`), or nothing: behind a proxy that leaves the path as it is.
+    pub base_path: String,
+    /// Origins (`https://chat.example`, `capacitor://localhost`, `null`) of other pages that may open `/ws`. Our own page always may.
     pub allowed_origins: Vec<String>,
     /// Host names (`chat.example`) under which browsers reach us, beside `localhost` and IP addresses.
     pub allowed_hosts: Vec<String>,
@@ -34,6 +36,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), Failure> {
         Origins::parse(&self.allowed_origins)
             .and_then(|_| check_hosts(&self.allowed_hosts))
+            .and_then(|()| check_base_path(&self.base_path))
             .map_err(|error| Failure::new(Exit::Config, error))
     }
 }
@@ -43,6 +46,7 @@ impl Default for Config {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
             chat_servers: Vec::new(),
+            base_path: String::new(),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             proxies: Vec::new(),

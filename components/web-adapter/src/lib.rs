@@ -73,9 +73,12 @@ pub async fn serve(
     let hosts = origins::check_hosts(&config.allowed_hosts)
         .map(|()| Hosts::with_names(config.allowed_hosts.clone()))
         .map_err(|error| Failure::new(Exit::Config, error))?;
+    origins::check_base_path(&config.base_path).map_err(|error| Failure::new(Exit::Config, error))?;
     let address = listener.local_addr()?;
+    let base_path = config.base_path.clone();
     let sessions = TaskTracker::new();
     let app = Arc::new(App {
+        base_path: base_path.clone(),
         hosts,
         origins,
         servers: ChatServers::new(chat, &config.chat_servers),
@@ -87,8 +90,8 @@ pub async fn serve(
         shutdown: context.shutdown.clone(),
     });
     tracing::info!(%address, %chat, "serving the page");
-    context.notifier.ready(&format!("serving http://{address}"));
-    let server = kit::http::Server::new(router::router(app)).with_proxies(config.proxies);
+    context.notifier.ready(&format!("serving http://{address}{base_path}"));
+    let server = kit::http::Server::new(router::router(app, &base_path)).with_proxies(config.proxies);
     server.run(listener, context.shutdown).await;
     sessions.close();
     // Remaining browsers do not read; they reconnect by themselves.

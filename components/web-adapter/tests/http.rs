@@ -150,6 +150,73 @@ async fn pages_from_elsewhere_may_not_connect_unless_they_are_listed() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_what_is_wrong_and_which_key_to_set() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    // As behind an nginx with `Host $host`, on another port; a browser sends the origin with a POST as well.
+    let origin = "Origin: http://localhost:8443";
+    let refused =
+        ask(&adapter, &format!("POST /ws HTTP/1.1\r\nHost: localhost\r\n{origin}\r\nContent-Length: 0"))
+            .await;
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    for part in ["http://localhost:8443", "host localhost.", "web-adapter.allowed-origins", "$http_host"] {
+        assert!(refused.contains(part), "{part} is not in {refused}");
+    }
+    let misdirected = ask(&adapter, "GET / HTTP/1.1\r\nHost: chat.example:80").await;
+    assert!(misdirected.contains("add \"chat.example\" to web-adapter.allowed-hosts"), "{misdirected}");
+}
+
+#[tokio::test]
+async fn the_page_can_be_below_a_path() {
+    let chat = FakeChat::start().await;
+    let config = Config { base_path: "/chat".into(), ..Config::default() };
+    let adapter = Adapter::with(chat.address, config).await;
+    for (path, expected) in [
+        ("/chat/", "200"),
+        ("/chat/index.html", "200"),
+        ("/chat/scripts/main.js", "200"),
+        ("/chat/ws", "400"),
+        ("/chat", "308"),
+        ("/healthz", "200"),
+        ("/", "404"),
+        ("/scripts/main.js", "404"),
+        ("/chatter/", "404"),
+    ] {
+        let answer = ask(&adapter, &format!("GET {path} HTTP/1.1\r\nHost: HOST")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{path}: {answer}");
+    }
+    let elsewhere = ask(&adapter, "GET / HTTP/1.1\r\nHost: HOST").await;
+    assert!(elsewhere.contains("the page is at /chat/"), "{elsewhere}");
+    let cross = "Sec-Fetch-Site: cross-site";
+    let link = format!("{cross}\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document");
+    for (path, headers, expected) in
+        [("/chat/", link.as_str(), "200"), ("/chat/", cross, "403"), ("/chat/scripts/main.js", &link, "403")]
+    {
+        let answer = ask(&adapter, &format!("GET {path} HTTP/1.1\r\nHost: HOST\r\n{headers}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{path} {headers}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn scripts_and_styles_are_sent_compressed_to_browsers_that_take_that() {
+    let chat = FakeChat::start().await;
+    let adapter = Adapter::start(chat.address).await;
+    let size = async |encoding: &str| {
+        let answer = ask(
+            &adapter,
+            &format!("GET /scripts/chat.js HTTP/1.1\r\nHost: HOST\r\nAccept-Encoding: {encoding}"),
+        )
+        .await;
+        let length = answer.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        assert!(answer.contains("vary: accept-encoding"), "{answer}");
+        (length.parse::<usize>().unwrap(), answer.contains("content-encoding: gzip"))
+    };
+    let (plain, gzip) = (size("identity").await, size("br, gzip;q=0.8").await);
+    assert!(!plain.1 && gzip.1 && gzip.0 * 2 < plain.0, "{plain:?} {gzip:?}");
+    assert!(!size("gzip;q=0, br").await.1, "it does not want that");
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_named_and_is_not_tried_again() {
     let chat = FakeChat::start().await;
     let config = Config { allowed_origins: vec!["*".into()], ..Config::default() };

@@ -1,14 +1,17 @@
 //! Pages that are embedded in the program: their files, and their security headers.
 //!
 //! File names do not change between versions, so browsers revalidate each time (`no-cache` with a strong `ETag`) and get 304 without a body
-//! if nothing changed. Only the listed files are served.
+//! if nothing changed. Only the listed files are served. Each is compressed once, when it is first asked for, and sent so to who takes gzip.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 use super::hosts::{is_foreign, is_navigation};
@@ -40,6 +43,8 @@ pub struct Page {
     root: &'static str,
     files: &'static [File],
     etags: OnceLock<Vec<HeaderValue>>,
+    /// The files compressed, where that is shorter; bounded, because the files are.
+    compressed: OnceLock<Vec<Option<Vec<u8>>>>,
 }
 
 /// Embeds the [`File`]s of a page: a folder, relative to the source file, and the files in it.
@@ -55,7 +60,7 @@ impl Page {
     /// served at `root` itself.
     #[must_use]
     pub const fn new(root: &'static str, files: &'static [File]) -> Self {
-        Self { root, files, etags: OnceLock::new() }
+        Self { root, files, etags: OnceLock::new(), compressed: OnceLock::new() }
     }
 
     /// The paths of all files.
@@ -85,16 +90,22 @@ impl Page {
             let detail = format!("there is nothing here; the page is at {page}\n");
             return (StatusCode::NOT_FOUND, detail).into_response();
         };
-        let ((name, bytes), etag) = (self.files[place], &self.etags()[place]);
+        let ((name, plain), etag) = (self.files[place], &self.etags()[place]);
+        let packed = self.compressed()[place].as_deref().filter(|_| takes_gzip(request.headers()));
+        // Of one file there are two bodies, so there are two tags.
+        let etag = if packed.is_some() { &packed_etag(etag) } else { etag };
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(kind(name))),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
             (header::ETAG, etag.clone()),
+            (header::VARY, HeaderValue::from_static("accept-encoding")),
         ];
         if request.headers().get(header::IF_NONE_MATCH).is_some_and(|held| is_held(held, etag)) {
             (StatusCode::NOT_MODIFIED, headers).into_response()
+        } else if let Some(packed) = packed {
+            (headers, [(header::CONTENT_ENCODING, "gzip")], packed.to_vec()).into_response()
         } else {
-            (headers, bytes).into_response()
+            (headers, plain).into_response()
         }
     }
 
@@ -107,6 +118,10 @@ impl Page {
 
     fn etags(&self) -> &[HeaderValue] {
         self.etags.get_or_init(|| self.files.iter().map(|(_, bytes)| etag(bytes)).collect())
+    }
+
+    fn compressed(&self) -> &[Option<Vec<u8>>] {
+        self.compressed.get_or_init(|| self.files.iter().map(|(_, bytes)| gzip(bytes)).collect())
     }
 
     /// For a test: files missing in the folder or in the list, ignoring `tests` in the folder.
@@ -164,6 +179,28 @@ fn etag(bytes: &[u8]) -> HeaderValue {
     let digest = Sha256::digest(bytes);
     let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     HeaderValue::from_str(&format!("\"{hex}\"")).expect("hexadecimal digits may stand in a header")
+}
+
+fn packed_etag(etag: &HeaderValue) -> HeaderValue {
+    let tag = etag.to_str().expect("the tag is hexadecimal").trim_end_matches('"');
+    HeaderValue::from_str(&format!("{tag}-gzip\"")).expect("hexadecimal digits may stand in a header")
+}
+
+/// A file compressed, unless that does not make it shorter.
+fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().filter(|packed| packed.len() < bytes.len())
+}
+
+/// Whether `Accept-Encoding` names gzip, with a weight that is not 0 (RFC 9110, 12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let named = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    named.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight| weight > 0.0)
+    })
 }
 
 fn is_held(if_none_match: &HeaderValue, etag: &HeaderValue) -> bool {
