@@ -92,6 +92,38 @@ mod tests {
         assert_eq!(cursors.own(&conversation, 2), None);
     }
 
+    /// The cursors of `docs/client-model.json`, to which the page is held as well.
+    #[test]
+    fn cursors_move_as_those_of_every_client_of_ours() {
+        let cases: serde_json::Value =
+            serde_json::from_str(include_str!("../../../docs/client-model.json")).unwrap();
+        let conversation = ConversationId::parse("dm:alice:bob").unwrap();
+        for case in cases.as_array().unwrap() {
+            let mut cursors = Cursors::default();
+            for step in case["steps"].as_array().unwrap() {
+                follow(&mut cursors, &conversation, step);
+            }
+            let shown = cursors.known(&conversation, 0);
+            assert_eq!(case["then"]["shown"], shown, "{}", case["name"]);
+        }
+    }
+
+    fn follow(cursors: &mut Cursors, conversation: &ConversationId, step: &serde_json::Value) {
+        let number = |key: &str| step[key].as_u64().unwrap();
+        match step["do"].as_str().unwrap() {
+            "summary" => _ = cursors.known(conversation, number("seen")),
+            "show" => _ = cursors.shown(conversation, number("seq")),
+            "event" if step["own"] == true => _ = cursors.own(conversation, number("seq")),
+            "event" => {}
+            "page" => {
+                for own in step["own"].as_array().unwrap() {
+                    cursors.own(conversation, own.as_u64().unwrap());
+                }
+            }
+            other => panic!("unknown step {other}"),
+        }
+    }
+
     #[test]
     fn what_is_kept_is_bounded() {
         let conversation = ConversationId::parse("dm:alice:bob").unwrap();

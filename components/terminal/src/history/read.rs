@@ -26,6 +26,8 @@ pub(crate) struct Summary {
     pub(crate) partner: String,
     /// The number of unread messages.
     pub(crate) unseen: u64,
+    /// When its latest message was said, in microseconds since 1970.
+    pub(crate) said: i64,
 }
 
 /// A page of a conversation.
@@ -132,18 +134,20 @@ impl History {
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// The conversations, the latest first.
+    /// The conversations, the latest first: by what was said last, not by what arrived last, because on a new machine everything arrives at
+    /// once. A sender's time in the future counts as now.
     pub(crate) fn conversations(&self) -> rusqlite::Result<Vec<Summary>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT k.partner,
                 (SELECT count(*) FROM p2p_messages u WHERE u.partner_key = k.partner_key AND u.outgoing = 0
-                    AND u.seq > coalesce(c.seen, 0))
-             FROM (SELECT partner_key, partner, max(message_id) AS latest FROM p2p_messages GROUP BY partner_key) k
+                    AND u.seq > coalesce(c.seen, 0)), min(k.said, ?2) AS said
+             FROM (SELECT partner_key, partner, max(message_id) AS latest, max(said) AS said FROM p2p_messages GROUP BY partner_key) k
              LEFT JOIN p2p_conversations c ON c.partner_key = k.partner_key
-             ORDER BY k.latest DESC LIMIT ?1",
+             ORDER BY said DESC, k.latest DESC LIMIT ?1",
         )?;
-        let summary = |row: &Row<'_>| Ok(Summary { partner: row.get(0)?, unseen: row.get(1)? });
-        statement.query_map([CONVERSATIONS], summary)?.collect()
+        let summary =
+            |row: &Row<'_>| Ok(Summary { partner: row.get(0)?, unseen: row.get(1)?, said: row.get(2)? });
+        statement.query_map([CONVERSATIONS, Timestamp::now().micros()], summary)?.collect()
     }
 
     /// The number of messages of a conversation at or after a position.

@@ -18,7 +18,6 @@ pub(super) struct Composer {
 }
 
 impl Composer {
-    #[cfg(test)]
     pub(super) fn text(&self) -> &str {
         &self.text
     }

@@ -64,6 +64,10 @@ impl Screen {
             KeyCode::Down if alt => self.neighbour(1),
             KeyCode::Up => self.up_or_down(true),
             KeyCode::Down => self.up_or_down(false),
+            KeyCode::Esc if self.composer.text().starts_with(SEARCH) => {
+                self.composer.set(std::mem::take(&mut self.before_search));
+                Vec::new()
+            }
             KeyCode::Esc => self.scroll(|pane| pane.scroll_down(usize::MAX)),
             KeyCode::PageUp => self.scroll(|pane| pane.scroll_up(pane.screenful())),
             KeyCode::PageDown => self.scroll(|pane| pane.scroll_down(pane.screenful())),
@@ -98,9 +102,9 @@ impl Screen {
             'l' => return vec![Act::Redraw],
             'n' => return self.neighbour(1),
             'p' => return self.neighbour(-1),
-            'f' => {
-                let text = self.composer.take();
-                self.composer.set(format!("/search {text}"));
+            'f' if !self.composer.text().starts_with(SEARCH) => {
+                self.before_search = self.composer.take();
+                self.composer.set(format!("{SEARCH} {}", self.before_search));
             }
             'j' => return self.write("\n"),
             'd' => self.composer.delete(),
@@ -303,6 +307,9 @@ impl Screen {
         self.dirty = true;
     }
 }
+
+/// The command that Ctrl-F begins, and Esc gives up.
+const SEARCH: &str = "/search";
 
 /// Whether a line should be stored: it is not a message with a recipient.
 pub(crate) fn is_worth_remembering(line: &str) -> bool {

@@ -13,6 +13,8 @@ pub(super) struct Row {
     key: String,
     pub(super) unseen: u64,
     pub(super) online: bool,
+    /// When its latest message was said, in microseconds since 1970.
+    said: i64,
 }
 
 /// The list.
@@ -35,6 +37,7 @@ impl List {
             partner: summary.partner,
             unseen: summary.unseen,
             online: false,
+            said: summary.said,
         });
         self.rows = rows.collect();
         self.mark();
@@ -58,10 +61,17 @@ impl List {
         }
     }
 
-    /// A message was added, unread if `unseen`.
-    pub(super) fn spoken(&mut self, entry: &Entry, unseen: bool) {
+    /// A message was added, unread if `unseen`. Its row moves to the front; but what was said before and arrives only now stands behind what
+    /// was said later.
+    pub(super) fn spoken(&mut self, entry: &Entry, unseen: bool, live: bool) {
         let row = self.row(&entry.partner);
         row.unseen += u64::from(unseen && !entry.outgoing);
+        row.said = row.said.max(entry.said.micros());
+        if !live {
+            let said = row.said;
+            let later = self.rows[1..].iter().take_while(|other| other.said > said).count();
+            self.rows[..=later].rotate_left(1);
+        }
     }
 
     /// Moves a partner's row to the front.
@@ -71,7 +81,7 @@ impl List {
             Some(at) => self.rows.remove(at),
             None => {
                 let online = self.online.iter().any(|name| key_of(name) == key);
-                Row { partner: partner.to_owned(), key, unseen: 0, online }
+                Row { partner: partner.to_owned(), key, unseen: 0, online, said: 0 }
             }
         };
         self.rows.insert(0, row);
@@ -90,12 +100,14 @@ impl List {
     pub(super) fn rows(&self) -> Vec<Row> {
         let listed = |key: &str| key == self.me || self.rows.iter().any(|row| row.key == key);
         let others = self.online.iter().map(|name| (name, key_of(name))).filter(|(_, key)| !listed(key));
-        let others = others.map(|(name, key)| Row { partner: name.clone(), key, unseen: 0, online: true });
+        let others =
+            others.map(|(name, key)| Row { partner: name.clone(), key, unseen: 0, online: true, said: 0 });
         let mut rows: Vec<Row> = self.rows.iter().cloned().chain(others).collect();
         if let Some(open) = &self.open
             && !rows.iter().any(|row| row.key == key_of(open))
         {
-            rows.insert(0, Row { partner: open.clone(), key: key_of(open), unseen: 0, online: false });
+            let key = key_of(open);
+            rows.insert(0, Row { partner: open.clone(), key, unseen: 0, online: false, said: 0 });
         }
         rows
     }
@@ -136,7 +148,7 @@ mod tests {
     #[test]
     fn the_latest_is_first_and_whoever_is_online_follows() {
         let mut list = List::default();
-        let summary = |partner: &str, unseen| Summary { partner: partner.to_owned(), unseen };
+        let summary = |partner: &str, unseen| Summary { partner: partner.to_owned(), unseen, said: 0 };
         list.fill("alice", vec![summary("bob", 2), summary("carol", 0)]);
         list.come(vec!["Alice".into(), "Carol".into(), "dave".into()]);
         let shown = |list: &List| {

@@ -55,6 +55,8 @@ pub(crate) struct Screen {
     pub(super) list: List,
     pub(super) pane: Option<Pane>,
     pub(super) composer: Composer,
+    /// What was in the line when a search was begun; it comes back when that is given up.
+    pub(super) before_search: String,
     pub(super) drafts: LruCache<String, Composer>,
     /// Sent lines, the latest last, and the position of the arrow keys among them.
     pub(super) typed: Vec<String>,
@@ -85,6 +87,7 @@ impl Screen {
             waiting: 0,
             list: List::default(),
             pane: None,
+            before_search: String::new(),
             composer: Composer::default(),
             drafts: LruCache::sparse(DRAFTS),
             typed: Vec::new(),
@@ -194,7 +197,7 @@ impl Screen {
         match item {
             Item::News(entry) => self.news(entry),
             Item::Sent(entry) => {
-                self.list.spoken(&entry, false);
+                self.list.spoken(&entry, false, true);
                 if let Some(pane) = self.open_with(&entry) {
                     pane.scroll_down(usize::MAX);
                     pane.put(entry, true);
@@ -229,7 +232,7 @@ impl Screen {
         let looked_at = self.focused && self.open_with(&entry).is_some_and(|pane| pane.is_following());
         self.bell |= self.settled && !entry.outgoing && !looked_at;
         // Messages that do not fit are counted as unread after drawing.
-        self.list.spoken(&entry, !looked_at);
+        self.list.spoken(&entry, !looked_at, self.live);
         let looked_at = looked_at && self.live;
         if let Some(pane) = self.open_with(&entry) {
             pane.put(entry, looked_at);

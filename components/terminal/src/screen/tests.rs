@@ -46,7 +46,7 @@ fn screen() -> Screen {
     let me = UserName::parse("alice").unwrap();
     let look = Look::choose(Theme::Mono, None);
     let mut screen = Screen::new(look, Zone::local(Some("UTC0")), me, "127.0.0.1:5000".into(), names);
-    let summary = |partner: &str, unseen| Summary { partner: partner.to_owned(), unseen };
+    let summary = |partner: &str, unseen| Summary { partner: partner.to_owned(), unseen, said: 0 };
     screen.begin(
         vec![summary("bob", 1), summary("Carol", 12), summary("mary-jane", 0)],
         vec!["an old line".into()],
@@ -161,6 +161,37 @@ fn a_conversation_at_every_size() {
     for (width, height) in [(1, 1), (9, 3), (10, 4), (11, 5), (49, 6), (50, 7), (300, 100)] {
         picture(&mut screen, width, height);
     }
+}
+
+#[test]
+fn a_search_that_is_given_up_leaves_nothing_in_the_line() {
+    let mut screen = screen();
+    screen.open(talk());
+    write(&mut screen, "half a sen");
+    control(&mut screen, 'f');
+    assert_eq!(screen.composer.text(), "/search half a sen");
+    key(&mut screen, KeyCode::Esc);
+    assert_eq!(
+        screen.composer.text(),
+        "half a sen",
+        "what was written is still there, and no command before it"
+    );
+}
+
+#[test]
+fn what_arrives_at_once_on_a_new_machine_is_listed_by_when_it_was_said() {
+    let mut screen = screen();
+    screen.begin(Vec::new(), Vec::new());
+    screen.keep_current(None, 0, false);
+    for (row, partner, hour) in [(1, "new", 9), (2, "newer", 8), (3, "old", 7)] {
+        let said = format!("2020-11-21T0{hour}:00:00Z");
+        screen.show(Item::News(message(row, partner, false, &said, "while you were offline")));
+    }
+    let listed: Vec<String> = screen.list.rows().into_iter().map(|row| row.partner).collect();
+    assert_eq!(listed[..3], ["new", "newer", "old"]);
+    screen.keep_current(None, 0, true);
+    screen.show(Item::News(message(4, "old", false, "2020-11-21T06:00:00Z", "live")));
+    assert_eq!(screen.list.rows()[0].partner, "old", "what comes live is the latest");
 }
 
 #[test]
@@ -296,7 +327,7 @@ fn what_is_not_looked_at_is_counted_rings_and_is_not_seen() {
 #[test]
 fn more_than_fits_is_read_from_its_beginning_and_nothing_is_skipped() {
     let mut screen = screen();
-    let unseen = vec![Summary { partner: "bob".into(), unseen: 60 }];
+    let unseen = vec![Summary { partner: "bob".into(), unseen: 60, said: 0 }];
     screen.refill(unseen);
     screen.open(lines(1..101));
     agrees("unseen-80x24.txt", &picture(&mut screen, 80, 24));

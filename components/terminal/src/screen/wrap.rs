@@ -21,7 +21,8 @@ pub(super) fn wrap(line: &str, width: usize) -> Vec<String> {
             used = 0;
             continue;
         }
-        if used > 0 && wide <= width {
+        // A link keeps as much of itself together as a row holds.
+        if used > 0 && (wide <= width || word.contains("://")) {
             rows.push(std::mem::take(&mut row).trim_end().to_owned());
             used = 0;
         }
@@ -97,7 +98,7 @@ mod tests {
         );
         assert_eq!(
             wrap("see https://example.org/a?b=c now", 10),
-            ["see https:", "//example.", "org/a?b=c", "now"]
+            ["see", "https://ex", "ample.org/", "a?b=c now"]
         );
         assert_eq!(wrap("日本語。「です」", 6), ["日本", "語。", "「で", "す」"]);
         assert_eq!(fit("conversation", 6), "conve…");
