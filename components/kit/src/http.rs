@@ -1,6 +1,6 @@
 //! Serves HTTP with a bounded number of connections, bounded waiting for slow peers, and an orderly shutdown.
 //!
-//! TLS and HTTP/2 are out of scope. The life of a connection:
+//! HTTP/2 is out of scope. The life of a connection, encrypted ([`tls`]) or not:
 //!
 //! * It takes a place. If all are taken, it replaces the connection that has kept the server waiting the longest ([`crowd`]).
 //! * Its request head must be complete within `HEAD_TIMEOUT`. The peer must send a body, and read an answer, at a minimum rate
@@ -17,7 +17,7 @@ mod hosts;
 pub mod openapi;
 mod page;
 mod receipt;
-mod stream;
+mod tls;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +32,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -42,13 +42,16 @@ pub use health::{guarded, health, health_with_reason};
 pub use hosts::Hosts;
 pub use page::{File, Page, harden, is_from_elsewhere};
 pub use receipt::Receipt;
-pub use stream::Listener;
+pub use tls::TlsPort;
+
+pub use crate::stream::Listener;
 
 use crate::places::{NoPlace, Places};
 use crate::secret::Secret;
+use crate::stream::Stream;
 use crate::unfinished::UnfinishedInput;
 use crowd::{Crowd, Member};
-use stream::Stream;
+use tls::Mistakes;
 use wire::Wire;
 
 /// Most connections at once. An open WebSocket does not count.
@@ -74,6 +77,8 @@ pub struct Server {
     places: Places,
     proxies: Vec<IpAddr>,
     unfinished: UnfinishedInput,
+    tls: Option<TlsPort>,
+    mistakes: Arc<Mistakes>,
 }
 
 impl Server {
@@ -81,7 +86,15 @@ impl Server {
     #[must_use]
     pub fn new(router: Router) -> Self {
         let places = Places::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
-        Self { router, token: None, places, proxies: Vec::new(), unfinished: UnfinishedInput::default() }
+        Self {
+            router,
+            token: None,
+            places,
+            proxies: Vec::new(),
+            unfinished: UnfinishedInput::default(),
+            tls: None,
+            mistakes: Arc::default(),
+        }
     }
 
     /// Connections whose requests carry this token never give up their place.
@@ -125,6 +138,10 @@ impl Server {
         let crowd = Crowd::new(self.places.clone());
         let served = Arc::new(self);
         let connections = TaskTracker::new();
+        if let Some(port) = served.tls.clone() {
+            let (served, crowd) = (Arc::clone(&served), Arc::clone(&crowd));
+            connections.spawn(served.accept_tls(port, crowd, connections.clone(), shutdown.clone()));
+        }
         loop {
             let (stream, peer) = tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -197,6 +214,9 @@ impl Server {
                 let _ = http.await;
             }
         }
+        if connection.progress().began_with_tls {
+            self.log_mistaken_tls(connection.client);
+        }
     }
 
     async fn answer(
@@ -239,9 +259,9 @@ async fn admit(crowd: &Arc<Crowd>, connection: &Arc<Connection>) -> Option<Membe
 }
 
 /// Accepts a connection. Waits briefly if the system is out of files or memory, to avoid a busy loop.
-async fn accept(listener: &Listener) -> (Stream, SocketAddr) {
+async fn retried<T, F: Future<Output = std::io::Result<T>>>(accept: impl Fn() -> F) -> T {
     loop {
-        match listener.accept().await {
+        match accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -249,6 +269,14 @@ async fn accept(listener: &Listener) -> (Stream, SocketAddr) {
             }
         }
     }
+}
+
+async fn accept(listener: &Listener) -> (Stream, SocketAddr) {
+    retried(|| listener.accept()).await
+}
+
+async fn accept_tcp(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    retried(|| listener.accept()).await
 }
 
 /// Whether a request carries `token`: `Authorization: Bearer TOKEN`.

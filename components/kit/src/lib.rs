@@ -25,6 +25,8 @@ pub mod secret;
 pub mod send_queue;
 pub mod shutdown;
 pub mod stall;
+pub mod stream;
+pub mod tls;
 pub mod unfinished;
 
 pub use context::{Context, Running};

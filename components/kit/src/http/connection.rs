@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::stream::Stream;
+use crate::stream::Stream;
 use crate::unfinished::{Unfinished, UnfinishedInput};
 
 /// The minimum rate at which a peer must read answers and send bodies. The slowest links in use are several times faster.
@@ -106,6 +106,8 @@ pub(super) struct Progress {
     pub(super) ended: bool,
     /// The connection failed.
     pub(super) broken: bool,
+    /// The first byte was that of a TLS handshake, and the port has no TLS.
+    pub(super) began_with_tls: bool,
     /// The HTTP implementation has finished with it.
     pub(super) released: bool,
 }
@@ -315,6 +317,12 @@ impl Connection {
     #[must_use]
     pub fn flushes(&self) -> u64 {
         self.progress().flushes
+    }
+
+    /// Whether it is encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.stream.is_tls()
     }
 
     /// Discards unsent output, which the kernel would otherwise hold for minutes.

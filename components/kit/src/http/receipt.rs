@@ -17,7 +17,6 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Progress};
-use super::stream::Stream;
 use crate::send_queue::{SendQueue, Unacknowledged};
 
 /// A client that keeps the connection open reads an answer at once, or is stuck.
@@ -91,7 +90,7 @@ impl Receipt {
         if now.broken || connection.closed.is_cancelled() {
             return Some(false);
         }
-        match unacknowledged(connection) {
+        match connection.stream.unacknowledged(&SEND_QUEUE, connection.local, connection.peer) {
             // Both sides have closed, and ours closes normally only when everything was acknowledged. The HTTP implementation may not have
             // noticed yet, but no input is left that it could miss.
             Unacknowledged::Gone => {
@@ -106,14 +105,6 @@ impl Receipt {
         let shows_it = now.reads > written.reads || (now.ended && !written.ended);
         let is_read = shows_it || self.hurry.is_cancelled() || since.elapsed() >= SILENCE;
         is_read.then_some(true)
-    }
-}
-
-/// What the peer's machine has not acknowledged; on this machine there is nothing between.
-fn unacknowledged(connection: &Connection) -> Unacknowledged {
-    match &connection.stream {
-        Stream::Tcp(stream) => SEND_QUEUE.ask(stream, connection.local, connection.peer),
-        Stream::Unix(_) => Unacknowledged::Unknown,
     }
 }
 

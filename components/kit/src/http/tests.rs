@@ -9,7 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use rustls::version::TLS13;
+
 use super::*;
+use crate::tls::Protocol;
+use crate::tls::tests::{Home, dial};
 
 /// More than the kernel buffers for a connection.
 const LARGE: usize = 16 * 1024 * 1024;
@@ -301,3 +305,43 @@ async fn a_silent_peer_counts_as_having_read_where_somebody_has_to_know() {
 
 /// Shorter than a receipt waits for a silent peer.
 const SILENT: Duration = Duration::from_millis(2900);
+
+/// A server with a TLS port, which is at the second address.
+async fn with_tls(home: &Home) -> (Running, SocketAddr) {
+    let listener = crate::listen::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let port = TlsPort::new(listener, home.tls().acceptor(Protocol::Http));
+    (Running::start(Server::new(router()).with_tls(Some(port))).await, address)
+}
+
+#[tokio::test]
+async fn requests_are_answered_over_tls_as_without_it() {
+    let home = Home::new();
+    let (server, address) = with_tls(&home).await;
+    let mut stream = dial(address, home.certificate(), &[&TLS13]).await.unwrap();
+    stream.write_all(READY.as_bytes()).await.unwrap();
+    let mut status = [0; 15];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200 OK");
+    assert!(answers(&mut server.send(READY).await).await, "the plain port still answers");
+    let mut stream = dial(address, home.certificate(), &[&TLS13]).await.unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+    assert!(heard.len() > LARGE);
+}
+
+#[tokio::test]
+async fn plain_http_on_the_tls_port_is_told_so_and_tls_on_the_plain_port_is_refused() {
+    let home = Home::new();
+    let (server, address) = with_tls(&home).await;
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    plain.write_all(READY.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    plain.read_to_string(&mut heard).await.unwrap();
+    let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 400 Bad Request"), "{heard}");
+    assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{heard}");
+    assert!(body.contains("https://"), "{heard}");
+    assert!(dial(server.address, home.certificate(), &[&TLS13]).await.is_err());
+}

@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
 
 use super::connection::Connection;
-use super::stream::Stream;
+use crate::stream::Stream;
+use crate::tls::accept::TLS_HANDSHAKE;
 
 pub(super) struct Wire {
     connection: Arc<Connection>,
@@ -88,6 +89,7 @@ impl AsyncRead for Wire {
         }
         let connection = &self.connection;
         ready!(connection.poll_room(cx));
+        let before = buffer.filled().len();
         loop {
             let Poll::Ready(ready) = connection.stream.poll_read_ready(cx) else {
                 connection.read_nothing();
@@ -96,7 +98,13 @@ impl AsyncRead for Wire {
             ready?;
             match connection.stream.try_read_buf(buffer) {
                 Ok(0) => connection.note(|progress| progress.ended = true),
-                Ok(count) => connection.read(count),
+                Ok(count) => {
+                    let is_hello = buffer.filled().get(before) == Some(&TLS_HANDSHAKE);
+                    if is_hello && !connection.is_tls() && connection.progress().reads == 0 {
+                        connection.note(|progress| progress.began_with_tls = true);
+                    }
+                    connection.read(count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => {
                     self.broken(&error);
@@ -133,8 +141,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = rustix::net::shutdown(&self.connection.stream, rustix::net::Shutdown::Write);
-        Poll::Ready(shut.map_err(io::Error::from))
+        Poll::Ready(self.connection.stream.shutdown())
     }
 }
 
