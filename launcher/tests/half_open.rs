@@ -31,6 +31,7 @@ fn who_vanishes_gets_everything_on_another_machine_and_the_name_is_free_in_time(
     server.within(|| {
         let _launcher = Home::new()
             .set(&format!("chat-server.listen={chat}"))
+            .set("chat-server.insecure=true")
             .set("chat-server.write-timeout=2s")
             .set("chat-server.messages-per-second=0")
             .argument("--no-thermometer")

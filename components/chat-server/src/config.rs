@@ -18,6 +18,15 @@ pub struct Config {
     pub book: bool,
     /// Address of the book dialect's port.
     pub book_listen: SocketAddr,
+    /// Address of the main port with TLS; disabled by default.
+    pub tls_listen: Option<SocketAddr>,
+    /// Address of the book dialect's port with TLS; disabled by default.
+    pub tls_book_listen: Option<SocketAddr>,
+    /// The certificate of both: the section `[tls]`, which all servers share.
+    #[serde(skip)]
+    pub tls: kit::tls::Config,
+    /// Whether the ports without TLS may be open to other machines.
+    pub insecure: bool,
     /// Address of `/healthz`, `/readyz` and `/metrics` over HTTP; disabled by default.
     pub http_listen: Option<SocketAddr>,
     /// How long a connection whose client ends no message with a newline must be silent before its input counts as a complete message.
@@ -53,6 +62,10 @@ impl Default for Config {
             listen: (Ipv4Addr::LOCALHOST, 5000).into(),
             book: true,
             book_listen: (Ipv4Addr::LOCALHOST, 5555).into(),
+            tls_listen: None,
+            tls_book_listen: None,
+            tls: kit::tls::Config::default(),
+            insecure: false,
             http_listen: None,
             quiet: Duration::from_millis(100),
             login_timeout: Duration::from_secs(60),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use kit::places::Place;
 use kit::proxy::{self, Beginning, NoHeader};
+use kit::tls::accept::{Acceptor, Refused};
+use kit::tls::handshakes::Handshake;
 use tokio::net::TcpStream;
 
 use crate::access::admission;
@@ -15,7 +17,10 @@ use crate::delivery::hub::Membership;
 use crate::delivery::login_time::LoginTime;
 use crate::server::Server;
 use crate::session::Session;
-use crate::wire::Wire;
+use crate::wire::{LINGER, Wire};
+
+/// How much further input of a client without TLS is discarded.
+const LINGER_BYTES: usize = 64 * 1024;
 
 /// Serves a connection from a configured proxy, whose header has the client's address.
 pub(crate) async fn serve_proxied(
@@ -60,6 +65,62 @@ pub(crate) async fn serve(
         return;
     };
     serve_wire(server, port, wire, place).await;
+}
+
+/// What a connection needs to become encrypted.
+pub(crate) struct Encryption {
+    pub(crate) acceptor: Acceptor,
+    /// Its place among the handshakes.
+    pub(crate) place: Handshake,
+    /// Whether it starts with the PROXY header of a configured proxy.
+    pub(crate) is_proxy: bool,
+}
+
+/// Serves a connection on a TLS port.
+pub(crate) async fn serve_encrypted(
+    server: Arc<Server>,
+    port: Port,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    mut place: Place,
+    encryption: Encryption,
+) {
+    let encrypting = async {
+        let Beginning { client, is_proxied, rest } = if encryption.is_proxy {
+            proxy::begin(&mut stream, peer).await.ok()?
+        } else {
+            Beginning { client: peer, is_proxied: false, rest: Vec::new() }
+        };
+        if encryption.is_proxy && place.count_for(client.ip()).is_err() {
+            return None;
+        }
+        Some((encryption.acceptor.accept(encryption.place, stream, rest).await, client, is_proxied))
+    };
+    let encrypted = Box::pin(server.shutdown.run_until_cancelled(encrypting)).await;
+    let Some(Some((stream, client, is_proxied))) = encrypted else { return };
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(refused) => return not_encrypted(&server, client, *refused).await,
+    };
+    if let Ok(mut wire) = Wire::new(stream, client, &server.config, &server.unfinished, port.begins_raw()) {
+        wire.is_proxied = is_proxied;
+        serve_wire(server, port, wire, place).await;
+    }
+}
+
+/// A client without TLS waits for our prompt as we wait for its handshake: it is told when the time is up, or when it sends something.
+async fn not_encrypted(server: &Server, client: SocketAddr, refused: Refused) {
+    server.metrics.rejected.add(1);
+    match refused {
+        Refused::NotTls(tcp, _) | Refused::Silent(tcp) => {
+            let plain = server.config.listen.port();
+            let line = format!("This port speaks TLS; port {plain} does not. Disconnecting...\n");
+            server.login_log.rejected(client, line.trim_end());
+            let _ = tcp.try_write(line.as_bytes());
+            kit::linger::linger(&tcp, LINGER, LINGER_BYTES).await;
+        }
+        Refused::Failed(error) => server.login_log.rejected(client, &error.to_string()),
+    }
 }
 
 async fn serve_wire(server: Arc<Server>, port: Port, mut wire: Wire, place: Place) {

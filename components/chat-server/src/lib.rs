@@ -20,6 +20,7 @@ mod connection;
 mod delivery;
 mod dialect;
 mod directory;
+mod doors;
 mod http;
 mod listener;
 mod metrics;
@@ -46,7 +47,6 @@ use transport::ApiClient;
 pub use config::{Config, Upstream};
 
 use access::login_log::LoginLog;
-use access::port::Port;
 use access::registrar::{self, Registrar};
 use backend::Backend;
 use backend::api::Api;
@@ -55,9 +55,9 @@ use delivery::appender::{self, Appender};
 use delivery::cursors::Cursors;
 use delivery::feed::{self, Link, Observers};
 use delivery::hub::Hub;
-use dialect::Dialect;
 use kit::logins::Logins;
 use kit::send_queue::SendQueue;
+use kit::tls::Tls;
 use kit::unfinished::UnfinishedInput;
 use metrics::Metrics;
 use server::Server;
@@ -83,12 +83,9 @@ pub fn run(config: Config, upstream: Upstream, context: Context) -> Running {
 async fn serve(config: Config, upstream: Upstream, context: Context) -> Result<(), Failure> {
     config.validate()?;
     kit::listen::raise_file_limit();
-    let listener = kit::listen::bind(config.listen).await?;
-    let address = listener.local_addr()?;
-    let mut ports = vec![(Port::Main(Dialect::Text), listener)];
-    if config.book {
-        ports.push((Port::Dedicated(Dialect::Book), kit::listen::bind(config.book_listen).await?));
-    }
+    let tls = doors::open_tls(&config, &context.data)?;
+    let doors = doors::open(&config, tls.as_ref()).await?;
+    let address = doors[0].listener.local_addr()?;
     let http = http::bind(config.http_listen).await?;
     let api = Api::Http(ApiClient::new(upstream.api, context.service_token.clone()));
     let backend = Arc::new(Backend::new(api, PageBudget::default()));
@@ -116,14 +113,14 @@ async fn serve(config: Config, upstream: Upstream, context: Context) -> Result<(
         registrar,
         client_book: Arc::default(),
     });
-    let background = Background::start(&server, workers, book_keeper, &context.notifier);
+    let background = Background::start(&server, workers, book_keeper, &context.notifier, tls);
     background.first_link().await;
     if let Some(http) = http {
         background.serve_http(http, &server);
     }
     tracing::info!(%address, "taking connections");
     context.notifier.ready(&format!("taking connections on {address}"));
-    listener::accept(Arc::clone(&server), ports).await;
+    listener::accept(Arc::clone(&server), doors).await;
     context.notifier.stopping();
     drain(&server).await;
     background.stop().await;
@@ -153,8 +150,10 @@ impl Background {
         workers: Vec<appender::Worker>,
         book_keeper: registrar::Worker,
         notifier: &Notifier,
+        tls: Option<Tls>,
     ) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (problem, tls_problem) = watch::channel(None);
         let (link, link_watch) = watch::channel(Link::Untried);
         let (backend, hub, cursors) = (&server.backend, &server.hub, &server.cursors);
         let (backend, hub, metrics) = (Arc::clone(backend), Arc::clone(hub), Arc::clone(&server.metrics));
@@ -170,8 +169,11 @@ impl Background {
             }),
             Box::pin(async move { cursors.run().await }),
             Box::pin(async move { announce(&announcing).await }),
-            Box::pin(async move { report(&reporting, &notifier).await }),
+            Box::pin(async move { report(&reporting, &notifier, tls_problem).await }),
         ];
+        if let Some(tls) = tls {
+            tasks.spawn(tls.follow(stop.clone(), move |now| drop(problem.send_replace(now))));
+        }
         for worker in workers {
             tasks.spawn(stop.clone().run_until_cancelled_owned(worker.run()));
         }
@@ -212,15 +214,18 @@ async fn announce(hub: &Hub) {
     }
 }
 
-async fn report(hub: &Hub, notifier: &Notifier) {
+/// Reports the number of sessions and users, and why a new certificate is not used.
+async fn report(hub: &Hub, notifier: &Notifier, tls_problem: watch::Receiver<Option<String>>) {
     let mut told = None;
     let mut tick = tokio::time::interval(STATUS_EVERY);
     loop {
         tick.tick().await;
-        let counts = hub.counts();
-        if told.replace(counts) != Some(counts) {
-            let (sessions, users) = counts;
-            notifier.status(&format!("{sessions} sessions, {users} users"));
+        let (sessions, users) = hub.counts();
+        let problem = tls_problem.borrow().as_ref().map(|problem| format!("; {problem}")).unwrap_or_default();
+        let status = format!("{sessions} sessions, {users} users{problem}");
+        if told.as_ref() != Some(&status) {
+            notifier.status(&status);
+            told = Some(status);
         }
     }
 }

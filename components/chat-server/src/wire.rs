@@ -1,4 +1,4 @@
-//! One TCP connection: socket, input and output.
+//! One connection, encrypted or not: socket, input and output.
 
 mod output_buffer;
 
@@ -6,22 +6,21 @@ use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use kit::send_queue::{SendQueue, Unacknowledged};
+use kit::stream::Stream;
 use kit::unfinished::{Unfinished, UnfinishedInput};
 
 use crate::config::Config;
 use crate::dialect::decoder::BeginsRaw;
-use crate::dialect::framing::Framer;
+use crate::dialect::framing::{Framer, Message};
 use output_buffer::OutputBuffer;
 
 /// The size of a read. The buffer is on the stack, so that an idle connection holds none.
@@ -41,7 +40,7 @@ const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) local: SocketAddr,
     pub(crate) peer: SocketAddr,
     pub(crate) framer: Framer,
@@ -72,7 +71,7 @@ impl Wire {
     /// flight keepalive does not probe, and without this limit a vanished peer would stay online for another quarter of an hour (`tcp(7)`:
     /// `tcp_retries2`, `TCP_USER_TIMEOUT`; RFC 5482).
     pub(crate) fn new(
-        stream: TcpStream,
+        stream: impl Into<Stream>,
         peer: SocketAddr,
         config: &Config,
         unfinished: &UnfinishedInput,
@@ -80,9 +79,9 @@ impl Wire {
     ) -> std::io::Result<Self> {
         use rustix::net::sockopt;
         let idle_timeout = config.write_timeout;
+        let stream = stream.into();
         let local = stream.local_addr()?;
-        // A failure only adds latency.
-        let _ = stream.set_nodelay(true);
+        stream.set_nodelay();
         let socket = stream.as_fd();
         let _ = sockopt::set_socket_keepalive(socket, true);
         let _ = sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE);
@@ -153,8 +152,7 @@ impl Wire {
         // On the stack and not in the future, so that an idle connection holds no buffer.
         let mut space = [MaybeUninit::uninit(); READ];
         let mut buffer = ReadBuf::uninit(&mut space);
-        // Unlike `try_read`, this knows that a read that did not fill the buffer took everything, and saves a system call.
-        if ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)).is_err() {
+        if ready!(self.stream.poll_read(context, &mut buffer)).is_err() {
             // A reset. Earlier input has been read before it, at least on Linux, which keeps it.
             self.out.mark_broken();
             return Poll::Ready(Read::End);
@@ -213,8 +211,18 @@ impl Wire {
 
     /// Whether sent data is not acknowledged yet.
     pub(crate) fn is_in_flight(&self, send_queue: &SendQueue) -> bool {
-        let unacknowledged = send_queue.ask(&self.stream, self.local, self.peer);
-        matches!(unacknowledged, Unacknowledged::Bytes(1..))
+        matches!(self.unacknowledged(send_queue), Unacknowledged::Bytes(1..))
+    }
+
+    /// How much of what was written the peer's machine does not have.
+    pub(crate) fn unacknowledged(&self, send_queue: &SendQueue) -> Unacknowledged {
+        self.stream.unacknowledged(send_queue, self.local, self.peer)
+    }
+
+    /// The last message after the end of input, if it has no newline. Of an encrypted connection that was cut off nobody knows whether it
+    /// is complete, so there is none.
+    pub(crate) fn finish(&mut self) -> Option<Message> {
+        if self.stream.is_truncated() { None } else { self.framer.finish() }
     }
 
     /// An incomplete message arrived: the peer's system may hold the rest back until this part is acknowledged (RFC 896), which ours would
@@ -250,13 +258,13 @@ impl Wire {
     /// Resets the connection. Unacknowledged output is dropped, so that it is not delivered twice.
     pub(crate) fn abort(self) {
         // If this fails, the peer may receive some output twice.
-        let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+        self.stream.abort();
     }
 
     /// Closes: sends no more, and discards further input.
     pub(crate) async fn close(mut self, linger: Duration) {
         self.discard_input();
-        kit::linger::linger(&self.stream, linger, LINGER_BYTES).await;
+        self.stream.linger(linger, LINGER_BYTES).await;
     }
 }
 

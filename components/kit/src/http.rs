@@ -28,11 +28,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -42,7 +42,7 @@ pub use health::{guarded, health, health_with_reason};
 pub use hosts::Hosts;
 pub use page::{File, Page, harden, is_from_elsewhere};
 pub use receipt::Receipt;
-pub use tls::TlsPort;
+pub use tls::{TlsPort, open_tls};
 
 pub use crate::stream::Listener;
 
@@ -51,7 +51,7 @@ use crate::secret::Secret;
 use crate::stream::Stream;
 use crate::unfinished::UnfinishedInput;
 use crowd::{Crowd, Member};
-use tls::Mistakes;
+use tls::{Accepted, Mistakes};
 use wire::Wire;
 
 /// Most connections at once. An open WebSocket does not count.
@@ -66,6 +66,9 @@ const BUFFER_BYTES: usize = 32 * 1024;
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// How often a place is requested before a connection is refused.
 const LOOKS: usize = 64;
+/// Browsers use no unencrypted connections to this host name for half a year (RFC 6797). They ignore it where the certificate is not
+/// trusted, and for IP addresses.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=15552000");
 /// Requests in flight at shutdown get this long.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -101,6 +104,12 @@ impl Server {
     #[must_use]
     pub fn with_token(self, token: Secret) -> Self {
         Self { token: Some(token), ..self }
+    }
+
+    /// Serves on this port, too.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<TlsPort>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Limits the number of connections.
@@ -145,7 +154,7 @@ impl Server {
         loop {
             let (stream, peer) = tokio::select! {
                 () = shutdown.cancelled() => break,
-                accepted = accept(&listener) => accepted,
+                accepted = crate::listen::retried(|| listener.accept()) => accepted,
             };
             if served.proxies.contains(&peer.ip().to_canonical()) {
                 let (served, crowd) = (Arc::clone(&served), Arc::clone(&crowd));
@@ -163,6 +172,43 @@ impl Server {
         connections.close();
         // Remaining connections are closed; requests are small, so these are peers that do not read.
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await;
+    }
+
+    /// Accepts connections on the TLS port.
+    async fn accept_tls(
+        self: Arc<Self>,
+        port: TlsPort,
+        crowd: Arc<Crowd>,
+        connections: TaskTracker,
+        shutdown: CancellationToken,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.cancelled() => return,
+                accepted = port.accept(&self.proxies) => accepted,
+            };
+            if let Some(accepted) = accepted {
+                let serving =
+                    Arc::clone(&self).serve_tls(port.clone(), accepted, Arc::clone(&crowd), shutdown.clone());
+                connections.spawn(Box::pin(serving));
+            }
+        }
+    }
+
+    async fn serve_tls(
+        self: Arc<Self>,
+        port: TlsPort,
+        accepted: Accepted,
+        crowd: Arc<Crowd>,
+        shutdown: CancellationToken,
+    ) {
+        let encrypting = Box::pin(shutdown.run_until_cancelled(port.encrypt(accepted, &self.mistakes)));
+        let Some(Some((stream, peer, client))) = encrypting.await else { return };
+        let Ok(connection) = Connection::new(stream, peer, client, &self.unfinished) else { return };
+        let connection = Arc::new(connection);
+        if let Some(member) = admit(&crowd, &connection).await {
+            self.serve(Wire::new(connection, Vec::new()), member, shutdown).await;
+        }
     }
 
     /// Serves a connection from a proxy. It takes one of the proxy's places until the client is known.
@@ -215,7 +261,7 @@ impl Server {
             }
         }
         if connection.progress().began_with_tls {
-            self.log_mistaken_tls(connection.client);
+            self.mistakes.log_tls(connection.client, self.tls.as_ref());
         }
     }
 
@@ -232,7 +278,10 @@ impl Server {
         let mut request = request.map(|incoming| Body::new(bodies::Request::new(incoming, body)));
         request.extensions_mut().insert(ConnectInfo::<SocketAddr>(connection.client));
         request.extensions_mut().insert(Arc::clone(&connection));
-        let answer = self.router.clone().oneshot(request).await?;
+        let mut answer = self.router.clone().oneshot(request).await?;
+        if connection.is_tls() {
+            answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             connection.mark_as_upgraded();
         }
@@ -256,27 +305,6 @@ async fn admit(crowd: &Arc<Crowd>, connection: &Arc<Connection>) -> Option<Membe
     }
     crowd.refuse(connection.client);
     None
-}
-
-/// Accepts a connection. Waits briefly if the system is out of files or memory, to avoid a busy loop.
-async fn retried<T, F: Future<Output = std::io::Result<T>>>(accept: impl Fn() -> F) -> T {
-    loop {
-        match accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
-async fn accept(listener: &Listener) -> (Stream, SocketAddr) {
-    retried(|| listener.accept()).await
-}
-
-async fn accept_tcp(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    retried(|| listener.accept()).await
 }
 
 /// Whether a request carries `token`: `Authorization: Bearer TOKEN`.

@@ -13,6 +13,9 @@ use tokio::net::TcpListener;
 /// Most connections waiting to be accepted; the system may allow fewer. Sufficient for the duration of a restart.
 const BACKLOG: i32 = 4096;
 
+/// Pause after a failed accept.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Inherited sockets that are not used yet.
 static INHERITED: Mutex<Vec<std::net::TcpListener>> = Mutex::new(Vec::new());
 
@@ -74,6 +77,19 @@ fn inherited(address: SocketAddr) -> Option<std::net::TcpListener> {
     let mut sockets = INHERITED.lock().unwrap_or_else(PoisonError::into_inner);
     let index = sockets.iter().position(|socket| socket.local_addr().is_ok_and(|local| local == address))?;
     Some(sockets.swap_remove(index))
+}
+
+/// Accepts a connection. Waits briefly if the system is out of files or memory, to avoid a busy loop.
+pub(crate) async fn retried<T, F: Future<Output = std::io::Result<T>>>(accept: impl Fn() -> F) -> T {
+    loop {
+        match accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
 }
 
 /// The address at which programs on this machine reach a server that listens on `address`: loopback if that is the wildcard address.

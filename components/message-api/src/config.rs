@@ -12,6 +12,13 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Address of the HTTP server. Port 0 asks the system for a free one.
     pub listen: SocketAddr,
+    /// The same address with TLS (`https`); disabled by default.
+    pub tls_listen: Option<SocketAddr>,
+    /// Its certificate: the section `[tls]`, which all servers share.
+    #[serde(skip)]
+    pub tls: kit::tls::Config,
+    /// Whether the ports without TLS may be open to other machines.
+    pub insecure: bool,
     /// MiB that one sender may store per day; 0 disables the limit.
     pub sender_mib_per_day: u64,
     /// Messages are rejected while the disk has less free space than this, or than a fiftieth on a small disk; 0 uses all of it.
@@ -20,7 +27,14 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 8000).into(), sender_mib_per_day: 256, reserve_mib: 256 }
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 8000).into(),
+            tls_listen: None,
+            tls: kit::tls::Config::default(),
+            insecure: false,
+            sender_mib_per_day: 256,
+            reserve_mib: 256,
+        }
     }
 }
 

@@ -69,6 +69,15 @@ impl Health {
         self.report();
     }
 
+    /// Changes the status while the store works.
+    pub(crate) fn serves(&self, text: &str) {
+        let mut state = self.lock();
+        state.serving = Some(text.to_owned());
+        if state.reported.is_none() {
+            self.notifier.status(text);
+        }
+    }
+
     /// Why the store cannot be used, if it cannot.
     pub(crate) fn reason(&self) -> Option<String> {
         self.lock().reason().cloned()

@@ -93,8 +93,19 @@ pub async fn serve_with(
     let opening = Box::pin(store::open(&store, &context.data, feed.clone(), tell));
     let store = opened(&context.notifier, opening).await.map_err(store::OpenError::into_failure)?;
     let service = Arc::new(Service::new(Arc::clone(&store), feed, reserved, (rule, budget), &context));
+    let status = match config.tls_listen {
+        Some(tls) => format!("serving on http://{address} and https://{tls}"),
+        None => format!("serving on http://{address}"),
+    };
+    let (told, usual) = (Arc::clone(&service), status.clone());
+    let report = move |problem: Option<String>| match problem {
+        Some(problem) => told.health.serves(&format!("{usual}; {problem}")),
+        None => told.health.serves(&usual),
+    };
+    let tls =
+        kit::http::open_tls(config.tls_listen, &config.tls, &context.data, &context.shutdown, report).await?;
     tracing::info!(%address, "serving the message API");
-    service.health.serving(&format!("serving on http://{address}"));
+    service.health.serving(&status);
     let watching = health::watch(Arc::clone(&service.health), Arc::clone(&store), context.shutdown.clone());
     let watching = tokio::spawn(watching);
     if let Some(directory) = directory {
@@ -104,6 +115,7 @@ pub async fn serve_with(
     let sweeping = rule.map(|_| tokio::spawn(sweeper::run(Arc::clone(&service))));
     kit::http::Server::new(http::router(Arc::clone(&service)))
         .with_token(context.service_token.clone())
+        .with_tls(tls)
         .run(listener, context.shutdown.clone())
         .await;
     context.notifier.stopping();

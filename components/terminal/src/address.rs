@@ -3,10 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use protocol::sanitise;
-use transport::Endpoint;
+use transport::known_servers::KnownServers;
+use transport::{Endpoint, TlsClient};
 
-/// The default port.
+/// The default port, without TLS and with it.
 const PORT: u16 = 5000;
+const TLS_PORT: u16 = 5443;
 
 /// A chat server's address as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +24,11 @@ pub(crate) struct AddressError(String);
 
 impl Address {
     /// Parses `HOST`, `HOST:PORT`, an IPv6 address or `[IPV6]:PORT`.
-    pub(crate) fn parse(text: &str) -> Result<Self, AddressError> {
+    pub(crate) fn parse(text: &str, is_tls: bool) -> Result<Self, AddressError> {
         let text = text.trim();
+        let default = if is_tls { TLS_PORT } else { PORT };
         if let Ok(ip) = text.parse::<IpAddr>() {
-            return Ok(Self { host: ip.to_string(), port: PORT });
+            return Ok(Self { host: ip.to_string(), port: default });
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self::from(address));
@@ -33,13 +36,18 @@ impl Address {
         let syntax = || AddressError(sanitise::short_line(text, 80).into_owned());
         let (host, port) = match text.split_once(':') {
             Some((host, port)) => (host, port.parse().map_err(|_| syntax())?),
-            None => (text, PORT),
+            None => (text, default),
         };
         let is_host = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
         if host.is_empty() || host.len() > 253 || port == 0 || !host.chars().all(is_host) {
             return Err(syntax());
         }
         Ok(Self { host: host.to_owned(), port })
+    }
+
+    /// A client that encrypts connections to it.
+    pub(crate) fn tls(&self, known: KnownServers) -> std::io::Result<TlsClient> {
+        TlsClient::new(&self.host, self.port, known)
     }
 
     /// The endpoint to connect to.
@@ -75,7 +83,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> String {
-        Address::parse(text).unwrap().to_string()
+        Address::parse(text, false).unwrap().to_string()
     }
 
     #[test]
@@ -86,8 +94,9 @@ mod tests {
         assert_eq!(parsed("::1"), "[::1]:5000");
         assert_eq!(parsed("[::1]:6000"), "[::1]:6000");
         assert_eq!(parsed("0.0.0.0:5000"), "127.0.0.1:5000");
+        assert_eq!(Address::parse("nas.lan", true).unwrap().to_string(), "nas.lan:5443");
         for wrong in ["", ":5000", "host:", "host:x", "host:0", "host:70000", "a b", "http://x", "x\u{1b}"] {
-            assert!(matches!(Address::parse(wrong), Err(AddressError(_))), "{wrong:?}");
+            assert!(matches!(Address::parse(wrong, false), Err(AddressError(_))), "{wrong:?}");
         }
     }
 }

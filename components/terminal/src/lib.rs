@@ -34,6 +34,7 @@ mod pipe;
 mod prompt;
 mod screen;
 mod transcript;
+mod trust;
 mod typed;
 
 use std::time::Duration;

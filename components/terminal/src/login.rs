@@ -8,7 +8,7 @@ use kit::{Exit, Failure};
 use protocol::UserName;
 use protocol::native::{ErrorCode, ErrorFrame};
 use tokio_util::sync::CancellationToken;
-use transport::NativeOptions;
+use transport::{NativeOptions, TlsClient};
 
 use crate::address::Address;
 use crate::chat::{Ending, chat};
@@ -19,6 +19,7 @@ use crate::history::open::make_private;
 use crate::item::Item;
 use crate::options::{Mode, Options, Theme, no_name};
 use crate::screen::Full;
+use crate::trust;
 
 /// Retries of a name that is in use: our own last session may still be ending.
 const TAKEN_RETRIES: u32 = 5;
@@ -114,6 +115,7 @@ fn typed_lines(directory: &Path) -> Option<PathBuf> {
 /// Logs in and chats, with another name if necessary.
 pub(crate) async fn converse(options: Options, shutdown: &CancellationToken) -> Result<(), Failure> {
     let mut desk = Desk::new(&options);
+    let known_servers = options.tls.clone();
     let (address, mut name) = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
         login = login(options, &mut desk) => match login? {
@@ -121,9 +123,19 @@ pub(crate) async fn converse(options: Options, shutdown: &CancellationToken) -> 
             None => return Ok(()),
         },
     };
+    let tls = match known_servers {
+        None => None,
+        Some(file) => {
+            let met = shutdown.run_until_cancelled(trust::meet(&address, file)).await;
+            let Some((client, notice)) = met.transpose()? else { return Ok(()) };
+            notice.into_iter().for_each(|notice| say(&notice));
+            Some(client)
+        }
+    };
     loop {
         let mut console = desk.console(&name, &address)?;
-        let ending = keep_connecting(&mut console, &desk, &address, &name, shutdown).await;
+        let server = Server { address: &address, tls: tls.as_ref() };
+        let ending = keep_connecting(&mut console, &desk, server, &name, shutdown).await;
         desk.put_back(console);
         let refused = match ending? {
             Ending::Left(farewell) => {
@@ -139,18 +151,26 @@ pub(crate) async fn converse(options: Options, shutdown: &CancellationToken) -> 
     }
 }
 
+/// The server, and how connections to it are encrypted.
+#[derive(Clone, Copy)]
+struct Server<'s> {
+    address: &'s Address,
+    tls: Option<&'s TlsClient>,
+}
+
 /// Chats; retries if the name is in use.
 async fn keep_connecting(
     console: &mut Console,
     desk: &Desk,
-    address: &Address,
+    Server { address, tls }: Server<'_>,
     name: &UserName,
     shutdown: &CancellationToken,
 ) -> Result<Ending, Failure> {
     let mut retries = 0;
     loop {
         let keeper = Keeper::open(desk.history.clone(), name.clone(), address.to_string())?;
-        let options = NativeOptions::user(address.endpoint(), name.clone());
+        let tls = tls.cloned();
+        let options = NativeOptions { tls, ..NativeOptions::user(address.endpoint(), name.clone()) };
         let ending = chat(console, keeper, options, address.to_string(), shutdown).await?;
         match &ending {
             Ending::Rejected(refused)
@@ -176,13 +196,13 @@ fn say(farewell: &str) {
 /// The server and the name, from the options or the user; `None` if the user leaves.
 async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, UserName)>, Failure> {
     let usage = |error: String| Failure::new(Exit::Usage, error);
-    let asks = desk.asks();
+    let (asks, is_tls) = (desk.asks(), options.tls.is_some());
     let name = options.name.as_deref().map(UserName::parse).transpose();
     let default = Address::from(options.default_server);
     let address = match &options.server {
-        Some(server) => Address::parse(server).map_err(|error| usage(error.to_string()))?,
+        Some(server) => Address::parse(server, is_tls).map_err(|error| usage(error.to_string()))?,
         // With a name given, the default server is used; without any, both are asked for.
-        None if asks && options.name.is_none() => match ask_server(desk.lines()?, default).await? {
+        None if asks && options.name.is_none() => match ask_server(desk.lines()?, default, is_tls).await? {
             Some(address) => address,
             None => return Ok(None),
         },
@@ -200,13 +220,17 @@ async fn login(options: Options, desk: &mut Desk) -> Result<Option<(Address, Use
     }
 }
 
-async fn ask_server(console: &mut Console, default: Address) -> Result<Option<Address>, Failure> {
+async fn ask_server(
+    console: &mut Console,
+    default: Address,
+    is_tls: bool,
+) -> Result<Option<Address>, Failure> {
     loop {
         let Some(answer) = console.ask(format!("server [{default}]: ")).await else { return Ok(None) };
         if answer.is_empty() {
             return Ok(Some(default));
         }
-        match Address::parse(&answer) {
+        match Address::parse(&answer, is_tls) {
             Ok(address) => return Ok(Some(address)),
             Err(error) => complain(console, error.to_string()).await?,
         }

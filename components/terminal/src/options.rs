@@ -16,6 +16,8 @@ pub struct Options {
     pub name: Option<String>,
     /// The default server: this machine's own.
     pub default_server: SocketAddr,
+    /// The file of known servers; without it the connection is not encrypted.
+    pub tls: Option<PathBuf>,
     /// How the chat is shown.
     pub mode: Mode,
     /// The directory of the history; without it nothing is stored.

@@ -6,6 +6,7 @@
 //! * [`lan`]: a lan-peer on this machine, as the terminal uses it.
 //! * [`native`]: a connection to the chat server that reconnects and sends no duplicates.
 //! * [`probe`]: tests a server with a message.
+//! * [`tls`]: the client's side of TLS; [`known_servers`]: whom it has met.
 //! * [`mod@trace`]: the path of a message.
 //! * [`service`]: a user that is a program and answers each message exactly once. [`allowance`]: hourly limits of its users.
 //! * [`lines`]: lines of bounded length from a byte stream.
@@ -14,6 +15,7 @@ pub mod allowance;
 pub mod api;
 pub mod feed;
 pub mod http;
+pub mod known_servers;
 pub mod lan;
 pub mod lines;
 pub mod native;
@@ -22,6 +24,7 @@ pub mod retry;
 pub mod service;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tls;
 pub mod trace;
 
 mod endpoint;
@@ -37,4 +40,5 @@ pub use lan::LanClient;
 pub use native::{Incoming, NativeClient, NativeOptions, SendError};
 pub use retry::retry;
 pub use service::{Question, Service};
+pub use tls::TlsClient;
 pub use trace::trace;

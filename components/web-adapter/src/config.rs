@@ -13,6 +13,13 @@ use crate::origins::{Origins, check_base_path, check_hosts};
 pub struct Config {
     /// The address of the page and `/ws`. Port 0 lets the system choose a port.
     pub listen: SocketAddr,
+    /// The same address with TLS (`https`, `wss`); disabled by default.
+    pub tls_listen: Option<SocketAddr>,
+    /// Its certificate: the section `[tls]`, which all servers share.
+    #[serde(skip)]
+    pub tls: kit::tls::Config,
+    /// Whether the ports without TLS may be open to other machines.
+    pub insecure: bool,
     /// Additional chat servers that a page may name in its `login`.
     pub chat_servers: Vec<SocketAddr>,
     /// The path below which the page and `/ws` are (`/chat`), or nothing: behind a proxy that leaves the path as it is.
@@ -45,6 +52,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 8080).into(),
+            tls_listen: None,
+            tls: kit::tls::Config::default(),
+            insecure: false,
             chat_servers: Vec::new(),
             base_path: String::new(),
             allowed_origins: Vec::new(),

@@ -89,9 +89,21 @@ pub async fn serve(
         sessions: sessions.clone(),
         shutdown: context.shutdown.clone(),
     });
+    let status = match config.tls_listen {
+        Some(tls) => format!("serving http://{address}{base_path} and https://{tls}{base_path}"),
+        None => format!("serving http://{address}{base_path}"),
+    };
+    let (notifier, usual) = (context.notifier.clone(), status.clone());
+    let report = move |problem: Option<String>| match problem {
+        Some(problem) => notifier.status(&format!("{usual}; {problem}")),
+        None => notifier.status(&usual),
+    };
+    let tls =
+        kit::http::open_tls(config.tls_listen, &config.tls, &context.data, &context.shutdown, report).await?;
     tracing::info!(%address, %chat, "serving the page");
-    context.notifier.ready(&format!("serving http://{address}{base_path}"));
-    let server = kit::http::Server::new(router::router(app, &base_path)).with_proxies(config.proxies);
+    context.notifier.ready(&status);
+    let router = router::router(app, &base_path);
+    let server = kit::http::Server::new(router).with_proxies(config.proxies).with_tls(tls);
     server.run(listener, context.shutdown).await;
     sessions.close();
     // Remaining browsers do not read; they reconnect by themselves.

@@ -1,5 +1,7 @@
 //! The entries of the catalog.
 
+use std::net::SocketAddr;
+
 use kit::listen::reachable;
 use kit::{Context, Exit, Failure, Running, Secret};
 use protocol::UserName;
@@ -15,8 +17,8 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "stores the messages, serves HTTP",
         runtime: Runtime::Threads,
         needs: &[],
-        settings: &["message-api", "store", "thermometer.name", "openai-bot.name"],
-        listeners: |settings| vec![("listen", settings.message_api.listen)],
+        settings: &["message-api", "tls", "store", "thermometer.name", "openai-bot.name"],
+        listeners: |settings| with_tls(settings.message_api.listen, settings.message_api.tls_listen),
         address: |settings| format!("http://{}", reachable(settings.message_api.listen)),
         disabled_reason: |_, _| None,
         flag: None,
@@ -31,12 +33,19 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "takes in and delivers messages over TCP",
         runtime: Runtime::Threads,
         needs: &["message-api"],
-        settings: &["chat-server", "message-api.listen", "thermometer.name", "openai-bot.name"],
+        settings: &["chat-server", "tls", "message-api.listen", "thermometer.name", "openai-bot.name"],
         listeners: |settings| {
             let chat = &settings.chat_server;
             let book = chat.book.then_some(("book-listen", chat.book_listen));
             let http = chat.http_listen.map(|address| ("http-listen", address));
-            [("listen", chat.listen)].into_iter().chain(book).chain(http).collect()
+            let tls_book =
+                chat.tls_book_listen.filter(|_| chat.book).map(|address| ("tls-book-listen", address));
+            with_tls(chat.listen, chat.tls_listen)
+                .into_iter()
+                .chain(book)
+                .chain(tls_book)
+                .chain(http)
+                .collect()
         },
         address: |settings| reachable(settings.chat_server.listen).to_string(),
         disabled_reason: |_, _| None,
@@ -55,8 +64,8 @@ pub(super) static COMPONENTS: [Component; 6] = [
         purpose: "serves the page",
         runtime: Runtime::OneThread,
         needs: &["chat-server"],
-        settings: &["web-adapter", "chat-server.listen"],
-        listeners: |settings| vec![("listen", settings.web_adapter.listen)],
+        settings: &["web-adapter", "tls", "chat-server.listen"],
+        listeners: |settings| with_tls(settings.web_adapter.listen, settings.web_adapter.tls_listen),
         address: |settings| format!("http://{}", reachable(settings.web_adapter.listen)),
         disabled_reason: |_, _| None,
         flag: Some("--no-web"),
@@ -126,6 +135,11 @@ pub(super) static COMPONENTS: [Component; 6] = [
     },
 ];
 
+/// A server's address, and the one with TLS if it has one.
+fn with_tls(listen: SocketAddr, tls: Option<SocketAddr>) -> Vec<(&'static str, SocketAddr)> {
+    [("listen", listen)].into_iter().chain(tls.map(|address| ("tls-listen", address))).collect()
+}
+
 fn switched_off(name: &str, enabled: bool) -> Option<String> {
     (!enabled).then(|| format!("switched off by {name}.enabled = false"))
 }
@@ -136,17 +150,20 @@ fn no_key() -> String {
 
 fn message_api(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
     let reserved = reserved(&settings)?;
-    Ok(message_api::run(settings.message_api, settings.store, reserved, context))
+    let config = message_api::Config { tls: settings.tls, ..settings.message_api };
+    Ok(message_api::run(config, settings.store, reserved, context))
 }
 
 fn chat_server(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
     let upstream = chat_server::Upstream { api: api(&settings), reserved: reserved(&settings)? };
-    Ok(chat_server::run(settings.chat_server, upstream, context))
+    let config = chat_server::Config { tls: settings.tls, ..settings.chat_server };
+    Ok(chat_server::run(config, upstream, context))
 }
 
 fn web_adapter(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {
     let chat = chat(&settings);
-    Ok(web_adapter::run(settings.web_adapter, chat, context))
+    let config = web_adapter::Config { tls: settings.tls, ..settings.web_adapter };
+    Ok(web_adapter::run(config, chat, context))
 }
 
 fn thermometer(settings: Settings, _: Option<Secret>, context: Context) -> Result<Running, Failure> {

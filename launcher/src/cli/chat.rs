@@ -15,6 +15,9 @@ pub(super) struct Args {
     /// The chat server's address [default: from the configuration]
     #[arg(long, value_name = "HOST:PORT")]
     server: Option<String>,
+    /// Encrypt the connection (TLS); a server that no authority vouches for is remembered, and must show the same certificate next time
+    #[arg(long)]
+    tls: bool,
     /// Your name [default: ask]
     #[arg(long)]
     name: Option<String>,
@@ -67,12 +70,24 @@ pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
         (true, false) => Mode::Plain,
         (false, false) => Mode::Auto,
     };
+    let history = place.history(args.history)?;
+    let default_server = match (args.tls, &args.server) {
+        (true, None) => running::tls_chat_server(place)?,
+        (true, Some(_)) | (false, _) => running::chat_server(place)?,
+    };
+    let known_servers = || {
+        let file = history.as_ref().map(|directory| directory.join("known-servers"));
+        file.ok_or_else(|| {
+            Failure::new(Exit::Config, "--tls needs a directory for known servers: set --history DIR")
+        })
+    };
     let options = terminal::Options {
         server: args.server,
         name: args.name,
-        default_server: running::chat_server(place)?,
+        default_server,
+        tls: args.tls.then(known_servers).transpose()?,
         mode,
-        history: place.history(args.history)?,
+        history,
         theme: args.theme.into(),
         mouse: args.mouse,
         bell: !args.no_bell,

@@ -42,6 +42,18 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("why", &[("why chat-server", "its state, the reason and the next step")]),
     ("crashes", &[("crashes", "list all reports"), ("crashes chat-server", "show its newest report")]),
+    (
+        "tls",
+        &[("tls self-signed", "make a certificate for this machine"), ("tls show", "show its fingerprint")],
+    ),
+    (
+        "tls self-signed",
+        &[
+            ("tls self-signed", "for this machine's names"),
+            ("tls self-signed --name chat.lan", "for one more name"),
+        ],
+    ),
+    ("tls show", &[("tls show", "names, days left and fingerprint")]),
     ("run", &[("run chat-server", "run it until ctrl-C")]),
     ("users", &[("users", "names, addresses and times"), ("users --json", "the same for scripts")]),
     (

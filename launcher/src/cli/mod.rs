@@ -44,6 +44,7 @@ pub(crate) mod sample;
 mod shim;
 mod status;
 mod table;
+mod tls;
 mod token;
 mod top;
 mod trace;
@@ -124,6 +125,8 @@ enum Command {
     Metrics(With<Nothing>),
     /// Print a link that opens the launcher's page in a browser
     Console(With<web_console::Args>),
+    /// Make a certificate for the ports with TLS, or show the one in use
+    Tls(tls::Args),
     /// Print a shell completion script
     Completions(completions::Args),
     /// Print the names of all components and groups, for shells.
@@ -220,6 +223,7 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
         Some(Command::Migrate(it)) => migrate::migrate(&place.then(it.place), &it.args),
         Some(Command::Metrics(it)) => metrics::metrics(&place.then(it.place)),
         Some(Command::Console(it)) => web_console::console(&place.then(it.place), &it.args),
+        Some(Command::Tls(it)) => tls::tls(place, it),
         Some(Command::Completions(it)) => completions::completions(definition(), &it),
         Some(Command::Names(it)) => completions::names(&place.then(it.place)),
         Some(Command::Man(it)) => man::man(definition(), &it),
@@ -251,7 +255,7 @@ fn after_help() -> String {
         "Examples:
   launcher                                          start everything; ctrl-C stops it
   launcher --no-openai --detach                     start without the bot, in the background
-  launcher --set chat-server.listen=0.0.0.0:5000    accept connections from other machines
+  launcher tls self-signed                          make a certificate, for connections from other machines
   launcher --lan                                    also chat with machines on the local network
   launcher check                                    check the configuration and the ports
   launcher logs chat-server -f                      follow one component's log

@@ -79,6 +79,15 @@ pub(super) fn chat_server(place: &Where) -> Result<SocketAddr, Failure> {
     found_or(place, "chat-server", catalog::chat_address)
 }
 
+/// Where the chat server speaks TLS, by the configuration.
+pub(super) fn tls_chat_server(place: &Where) -> Result<SocketAddr, Failure> {
+    let listen = place.load(&Without::default())?.settings.chat_server.tls_listen;
+    listen.map(kit::listen::reachable).ok_or_else(|| {
+        let what = "this machine's chat server has no port with TLS: set chat-server.tls-listen, or name another with --server";
+        Failure::new(kit::Exit::Config, what)
+    })
+}
+
 /// The address of the message API.
 pub(super) fn message_api(place: &Where) -> Result<SocketAddr, Failure> {
     found_or(place, "message-api", |settings| kit::listen::reachable(settings.message_api.listen))

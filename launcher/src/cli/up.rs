@@ -14,6 +14,7 @@ use super::planner::{Planner, process};
 use super::{detach, files, launcher_log, output, token};
 use crate::alerts::Alerts;
 use crate::catalog;
+use crate::config::exposure::exposed;
 use crate::config::{self, Environment, Loaded, Mistakes};
 use crate::preflight::{directories, mongodb, ports};
 use crate::recorder::{self, Recorder};
@@ -115,6 +116,11 @@ fn run(
         for (found, advice) in directories::exposed(&loaded.directories, &loaded.secret_files()) {
             tracing::warn!("{found}: {advice}");
             output::error(&format!("warning: {found}: {advice}"));
+        }
+        for port in exposed(&loaded.settings) {
+            let risk = port.risk();
+            tracing::warn!("{risk}");
+            output::error(&format!("warning: {risk}; {} has TLS", port.encrypted));
         }
         let process = process(token::fresh(&loaded.directories.data)?)?;
         let around = catalog::surroundings(&process);

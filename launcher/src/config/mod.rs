@@ -10,6 +10,7 @@ mod components;
 mod env_file;
 mod environment;
 mod expand;
+pub(crate) mod exposure;
 mod file;
 mod flag;
 mod layers;

@@ -4,6 +4,7 @@ mod alerts;
 mod components;
 mod groups;
 mod schedule;
+mod tls;
 
 use std::net::SocketAddr;
 
@@ -33,6 +34,7 @@ pub(crate) fn check(settings: &Settings, origins: &Origins) -> Vec<Mistake> {
     let mut found: Vec<(String, String)> = Vec::new();
     found.extend(store(settings));
     found.extend(ports(settings));
+    found.extend(tls::check(settings));
     found.extend(sections(settings));
     found.extend(names(settings));
     found.extend(components::check(settings, origins));

@@ -25,9 +25,10 @@ pub(crate) struct Section {
 }
 
 /// The sections with fixed names, in the order of the default file.
-pub(crate) const SECTIONS: [Section; 9] = [
+pub(crate) const SECTIONS: [Section; 10] = [
     Section::of::<LauncherConfig>("launcher"),
     Section::of::<LogsConfig>("logs"),
+    Section::of::<kit::tls::Config>("tls"),
     Section::of::<message_api::StoreConfig>("store"),
     Section::of::<message_api::Config>("message-api").replaceable(),
     Section::of::<chat_server::Config>("chat-server").replaceable(),

@@ -18,6 +18,8 @@ pub struct Settings {
     pub launcher: LauncherConfig,
     /// The format and limits of logs.
     pub logs: LogsConfig,
+    /// The certificate of all servers.
+    pub tls: kit::tls::Config,
     /// The location and durability of messages.
     pub store: message_api::StoreConfig,
     /// The message API.

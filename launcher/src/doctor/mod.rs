@@ -2,6 +2,7 @@
 //!
 //! Nothing is changed, except that missing directories are created, and a file is written and removed to time the disk.
 
+mod certificate;
 mod clock;
 mod disk;
 mod finding;
@@ -37,6 +38,8 @@ pub async fn examine(loaded: &Loaded, running: Option<&Snapshot>) -> Vec<Finding
     findings.push(services::ports(loaded, running));
     findings.push(store);
     findings.extend(probes);
+    findings.extend(certificate::certificate(loaded));
+    findings.extend(certificate::plain_ports(loaded));
     findings.push(services::tls_roots());
     findings.push(bot);
     findings

@@ -1,12 +1,13 @@
 //! Identifies a connection: its dialect and its user name.
 //!
 //! Some dialects have a port of their own. On the main port the first byte may select another dialect than the default. A client that
-//! starts a TLS handshake gets one line saying that this port has no TLS, and the rest of its input is not read.
+//! starts a TLS handshake on a port without TLS gets one line that says so, and the rest of its input is not read.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use kit::send_queue::Link;
+use kit::tls::accept::TLS_HANDSHAKE;
 use kit::unfinished::REFUSAL;
 use tokio::time::Instant;
 
@@ -18,10 +19,7 @@ use crate::dialect::silence::Distance;
 use crate::server::Server;
 use crate::wire::{Read, Wire};
 
-const NOT_TLS: &str = "This port does not speak TLS. Disconnecting...\n";
 const TOO_SLOW: &str = "No username was given in time. Disconnecting...\n";
-/// The first byte of a TLS record that holds a handshake (RFC 8446, 5.1).
-const TLS_HANDSHAKE: u8 = 0x16;
 /// The number of messages without a name, such as empty lines and malformed frames, that are answered before the connection is rejected.
 const TRIES: usize = 16;
 /// How long a connection may hold a place reserved for services before it identifies itself; a service does so at once.
@@ -96,10 +94,20 @@ pub(crate) async fn ask(server: &Server, wire: &mut Wire, port: Port) -> Result<
         Port::Main(_) | Port::MainForServices => Dialect::detect(first),
         Port::Dedicated(_) => None,
     };
-    if told.is_none() && first == TLS_HANDSHAKE {
-        return Err(LoginFailed::text(NOT_TLS));
+    if told.is_none() && first == TLS_HANDSHAKE && !wire.stream.is_tls() {
+        return Err(LoginFailed::Rejected(not_tls(server, port)));
     }
     identify(server, wire, told.unwrap_or(usual), deadline).await
+}
+
+/// The answer to a client that starts TLS on a port without it.
+fn not_tls(server: &Server, port: Port) -> Bytes {
+    let other = match port {
+        Port::Main(_) | Port::MainForServices => server.config.tls_listen,
+        Port::Dedicated(_) => server.config.tls_book_listen,
+    };
+    let hint = other.map(|other| format!("; port {} does", other.port())).unwrap_or_default();
+    format!("This port does not speak TLS{hint}. Disconnecting...\n").into()
 }
 
 async fn first_byte(wire: &mut Wire, dialect: Dialect, deadline: Instant) -> Result<u8, LoginFailed> {
@@ -229,7 +237,7 @@ async fn quiet_message(
         let silent_at = idle_timeout.map_or(deadline, |idle_timeout| deadline.min(read_at + idle_timeout));
         match wire.read_until(silent_at).await {
             Read::Some(_) => read_at = Instant::now(),
-            Read::End => return wire.framer.finish().ok_or(LoginFailed::Disconnected),
+            Read::End => return wire.finish().ok_or(LoginFailed::Disconnected),
             Read::Refused => return Err(unfinished(dialect)),
             // The client answers the prompt only once that has arrived, so no answer can be here while the prompt is in flight.
             Read::Nothing if Instant::now() < deadline && wire.is_in_flight(&server.send_queue) => {

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use kit::places::NoPlace;
-use tokio::net::TcpStream;
+use kit::tls::accept::Acceptor;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::dialect::Dialect;
 use crate::dialect::decoder::BeginsRaw;
@@ -21,6 +22,15 @@ pub(crate) enum Port {
     Dedicated(Dialect),
     /// The main port while all places are taken: for services alone, which select their dialect with the first byte.
     MainForServices,
+}
+
+/// Where connections of a port arrive, encrypted or not.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) port: Port,
+    pub(crate) listener: TcpListener,
+    /// Performs the handshakes, if it speaks TLS.
+    pub(crate) tls: Option<Acceptor>,
 }
 
 impl Port {

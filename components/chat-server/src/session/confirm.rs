@@ -58,16 +58,15 @@ impl Session {
             return;
         }
         let written = self.wire.out.written();
-        let acknowledged =
-            match self.server.send_queue.ask(&self.wire.stream, self.wire.local, self.wire.peer) {
-                Unacknowledged::Bytes(bytes) => written.saturating_sub(bytes),
-                Unacknowledged::Unknown => written,
-                Unacknowledged::Gone => {
-                    // This cannot be found out any more; unconfirmed events are shown again.
-                    self.receipts.unconfirmed = Unconfirmed::default();
-                    0
-                }
-            };
+        let acknowledged = match self.wire.unacknowledged(&self.server.send_queue) {
+            Unacknowledged::Bytes(bytes) => written.saturating_sub(bytes),
+            Unacknowledged::Unknown => written,
+            Unacknowledged::Gone => {
+                // This cannot be found out any more; unconfirmed events are shown again.
+                self.receipts.unconfirmed = Unconfirmed::default();
+                0
+            }
+        };
         let moved = self.confirm_up_to(acknowledged);
         self.receipts.pause = if moved { FIRST } else { (self.receipts.pause * 2).min(SLOWEST) };
         self.receipts.confirmed_at = Some(now);

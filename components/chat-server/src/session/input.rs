@@ -93,7 +93,7 @@ impl Session {
             return line;
         }
         if self.input.ended_at.is_some() {
-            return self.wire.framer.finish();
+            return self.wire.finish();
         }
         let silent_at = self.input.read_at + self.wire.framer.idle_timeout()?;
         if now < silent_at {

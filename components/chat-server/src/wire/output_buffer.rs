@@ -1,7 +1,7 @@
 //! The output of a connection.
 
 use bytes::{Buf, BytesMut};
-use tokio::net::TcpStream;
+use kit::stream::Stream;
 
 use crate::backend::page_budget::PagePermit;
 
@@ -73,7 +73,7 @@ impl OutputBuffer {
     }
 
     /// Writes what the kernel takes without waiting; returns whether it took anything. After an error everything is dropped.
-    pub(crate) fn write_to(&mut self, stream: &TcpStream) -> bool {
+    pub(crate) fn write_to(&mut self, stream: &Stream) -> bool {
         let before = self.written;
         while !self.buffer.is_empty() {
             match stream.try_write(&self.buffer) {

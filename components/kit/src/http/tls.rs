@@ -3,22 +3,20 @@
 //! A connection takes a place among the handshakes first ([`crate::tls::handshakes`]), and one among the server's connections once it is
 //! encrypted. Plain HTTP on this port, and TLS on the other, are answered or logged: see [`WRONG_PORT`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use super::connection::Connection;
-use super::crowd::Crowd;
-use super::wire::Wire;
-use super::{Server, admit};
+use crate::failure::Failure;
 use crate::stream::Stream;
 use crate::tls::accept::{Acceptor, Refused};
 use crate::tls::handshakes::Handshake;
+use crate::tls::{Config, Protocol, Tls};
 
 /// The answer to plain HTTP on a TLS port.
 const WRONG_PORT: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
@@ -46,6 +44,26 @@ impl TlsPort {
     }
 }
 
+/// Opens the TLS port of a server, if it has one, and follows its certificate until `shutdown`: `report` is told why a new one is not used
+/// ([`Tls::follow`]).
+///
+/// # Errors
+/// If the certificate cannot be used, or the address cannot be listened on.
+pub async fn open_tls(
+    address: Option<SocketAddr>,
+    config: &Config,
+    data: &Path,
+    shutdown: &CancellationToken,
+    report: impl Fn(Option<String>) + Send + 'static,
+) -> Result<Option<TlsPort>, Failure> {
+    let Some(address) = address else { return Ok(None) };
+    let tls = Tls::open(config, data)?;
+    let listener = crate::listen::bind(address).await?;
+    let port = TlsPort::new(listener, tls.acceptor(Protocol::Http));
+    tokio::spawn(tls.follow(shutdown.clone(), report));
+    Ok(Some(port))
+}
+
 /// Logs clients that mistake one port for the other, seldom.
 #[derive(Debug, Default)]
 pub(super) struct Mistakes(Mutex<Option<Instant>>);
@@ -59,100 +77,70 @@ impl Mistakes {
         }
         may
     }
-}
 
-impl Server {
-    /// Serves on this port, too.
-    #[must_use]
-    pub fn with_tls(self, tls: Option<TlsPort>) -> Self {
-        Self { tls, ..self }
-    }
-
-    /// A connection to the port without TLS started with TLS.
-    pub(super) fn log_mistaken_tls(&self, client: SocketAddr) {
-        if self.mistakes.may_say() {
-            match self.tls.as_ref().and_then(|tls| tls.address) {
+    /// A connection to the port without TLS started with TLS; `tls` is the port with it.
+    pub(super) fn log_tls(&self, client: SocketAddr, tls: Option<&TlsPort>) {
+        if self.may_say() {
+            match tls.and_then(|tls| tls.address) {
                 Some(port) => tracing::warn!(%client, %port, "TLS on the port without it; 'port' has it"),
                 None => tracing::warn!(%client, "TLS on a port without it; no TLS port is configured"),
             }
         }
     }
+}
 
-    /// Accepts connections on the TLS port.
-    pub(super) async fn accept_tls(
-        self: Arc<Self>,
-        port: TlsPort,
-        crowd: Arc<Crowd>,
-        connections: TaskTracker,
-        shutdown: CancellationToken,
-    ) {
-        loop {
-            let accepted = async {
-                let (tcp, peer) = super::accept_tcp(&port.listener).await;
-                let is_proxy = self.proxies.contains(&peer.ip().to_canonical());
-                // Behind a proxy the client's address is not known yet.
-                let place = port.acceptor.place((!is_proxy).then_some(peer.ip())).await;
-                (tcp, peer, is_proxy, place)
-            };
-            let (tcp, peer, is_proxy, place) = tokio::select! {
-                () = shutdown.cancelled() => return,
-                accepted = accepted => accepted,
-            };
-            // An address with too many handshakes.
-            let Ok(place) = place else { continue };
-            let (served, crowd, acceptor) = (Arc::clone(&self), Arc::clone(&crowd), port.acceptor.clone());
-            let shutdown = shutdown.clone();
-            connections.spawn(Box::pin(async move {
-                let encrypted = served.encrypt(&acceptor, place, tcp, peer, is_proxy);
-                let Some(Some((stream, client))) = shutdown.run_until_cancelled(encrypted).await else {
-                    return;
-                };
-                let Ok(connection) = Connection::new(stream, peer, client, &served.unfinished) else {
-                    return;
-                };
-                let connection = Arc::new(connection);
-                if let Some(member) = admit(&crowd, &connection).await {
-                    served.serve(Wire::new(connection, Vec::new()), member, shutdown).await;
-                }
-            }));
-        }
+impl TlsPort {
+    /// A connection with a place among the handshakes; `None` if its address has too many.
+    pub(super) async fn accept(&self, proxies: &[IpAddr]) -> Option<Accepted> {
+        let (tcp, peer) = crate::listen::retried(|| self.listener.accept()).await;
+        let is_proxy = proxies.contains(&peer.ip().to_canonical());
+        // Behind a proxy the client's address is not known yet.
+        let place = self.acceptor.place((!is_proxy).then_some(peer.ip())).await.ok()?;
+        Some(Accepted { tcp, peer, is_proxy, place })
     }
 
-    /// The encrypted stream, and the client; `None` if it is refused.
-    async fn encrypt(
+    /// The encrypted stream, the peer and the client; `None` if it is refused.
+    pub(super) async fn encrypt(
         &self,
-        acceptor: &Acceptor,
-        place: Handshake,
-        mut tcp: TcpStream,
-        peer: SocketAddr,
-        is_proxy: bool,
-    ) -> Option<(Stream, SocketAddr)> {
+        accepted: Accepted,
+        mistakes: &Mistakes,
+    ) -> Option<(Stream, SocketAddr, SocketAddr)> {
+        let Accepted { mut tcp, peer, is_proxy, place } = accepted;
         let (client, rest) = if is_proxy {
             let begun = crate::proxy::begin(&mut tcp, peer).await.ok()?;
             (begun.client, begun.rest)
         } else {
             (peer, Vec::new())
         };
-        match acceptor.accept(place, tcp, rest).await {
-            Ok(stream) => Some((stream.into(), client)),
+        match self.acceptor.accept(place, tcp, rest).await {
+            Ok(stream) => Some((stream.into(), peer, client)),
             Err(refused) => {
-                self.refuse(*refused, client).await;
+                refuse(*refused, client, mistakes).await;
                 None
             }
         }
     }
+}
 
-    async fn refuse(&self, refused: Refused, client: SocketAddr) {
-        match refused {
-            Refused::NotTls(tcp, _) => {
-                if self.mistakes.may_say() {
-                    tracing::info!(%client, "plain HTTP on the TLS port");
-                }
-                let _ = tcp.try_write(WRONG_PORT.as_bytes());
-                crate::linger::linger(&tcp, LINGER, LINGER_BYTES).await;
+/// A connection before its handshake.
+pub(super) struct Accepted {
+    tcp: TcpStream,
+    peer: SocketAddr,
+    /// Whether it starts with the PROXY header of a configured proxy.
+    is_proxy: bool,
+    place: Handshake,
+}
+
+async fn refuse(refused: Refused, client: SocketAddr, mistakes: &Mistakes) {
+    match refused {
+        Refused::NotTls(tcp, _) => {
+            if mistakes.may_say() {
+                tracing::info!(%client, "plain HTTP on the TLS port");
             }
-            Refused::Silent(_) => {}
-            Refused::Failed(error) => tracing::debug!(%client, %error, "a TLS connection was refused"),
+            let _ = tcp.try_write(WRONG_PORT.as_bytes());
+            crate::linger::linger(&tcp, LINGER, LINGER_BYTES).await;
         }
+        Refused::Silent(_) => {}
+        Refused::Failed(error) => tracing::debug!(%client, %error, "a TLS connection was refused"),
     }
 }

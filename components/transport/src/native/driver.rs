@@ -179,10 +179,9 @@ impl Driver {
     }
 
     async fn attempt(&mut self) -> Result<Infallible, End> {
-        let server = self.options.server.clone();
-        let stream = self.meanwhile(async move { server.connect().await }).await??;
-        stream.set_nodelay(true)?;
-        let (reader, writer) = stream.into_split();
+        let (server, tls) = (self.options.server.clone(), self.options.tls.clone());
+        let connecting = async move { crate::tls::connect(&server, tls.as_ref()).await };
+        let (reader, writer) = self.meanwhile(connecting).await??;
         let mut writer = Writer::new(writer);
         writer.push(&ClientFrame::Hello(self.state.hello(&self.options)));
         let now = Instant::now();

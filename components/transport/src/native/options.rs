@@ -9,6 +9,7 @@ use protocol::{ConversationId, UserName};
 use uuid::Uuid;
 
 use crate::endpoint::Endpoint;
+use crate::tls::TlsClient;
 
 /// Time limit for closing a connection in good order.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -18,6 +19,8 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct NativeOptions {
     /// The chat server.
     pub server: Endpoint,
+    /// Encrypts the connection, if the server's port speaks TLS.
+    pub tls: Option<TlsClient>,
     /// The user.
     pub name: UserName,
     /// The service token, or the token of an earlier welcome.
@@ -48,6 +51,7 @@ impl NativeOptions {
     pub fn user(server: impl Into<Endpoint>, name: UserName) -> Self {
         Self {
             server: server.into(),
+            tls: None,
             name,
             token: None,
             device: None,

@@ -2,16 +2,16 @@
 
 use protocol::limits::SERVER_FRAME_BYTES;
 use protocol::native::ServerFrame;
-use tokio::net::tcp::OwnedReadHalf;
 
 use super::state::{End, lost};
 use crate::lines::{Line, Lines};
+use crate::tls::Input;
 
 /// What the server sends.
-pub(super) struct Reader(Lines<OwnedReadHalf>);
+pub(super) struct Reader(Lines<Input>);
 
 impl Reader {
-    pub(super) fn new(half: OwnedReadHalf) -> Self {
+    pub(super) fn new(half: Input) -> Self {
         Self(Lines::new(half, SERVER_FRAME_BYTES))
     }
 

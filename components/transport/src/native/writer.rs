@@ -5,7 +5,8 @@ use std::io::{Error, ErrorKind, Result};
 use bytes::{BufMut, BytesMut};
 use protocol::native::ClientFrame;
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+
+use crate::tls::Output;
 
 /// Most bytes buffered for a server that does not read. Enough for one system call to carry many messages.
 const AHEAD: usize = 64 * 1024;
@@ -14,13 +15,14 @@ const AHEAD: usize = 64 * 1024;
 ///
 /// Bound: [`AHEAD`] bytes and one frame. Overflow rule: callers wait for [`Writer::has_room`].
 pub(super) struct Writer {
-    half: OwnedWriteHalf,
+    half: Output,
     buffer: BytesMut,
+    is_flushed: bool,
 }
 
 impl Writer {
-    pub(super) fn new(half: OwnedWriteHalf) -> Self {
-        Self { half, buffer: BytesMut::new() }
+    pub(super) fn new(half: Output) -> Self {
+        Self { half, buffer: BytesMut::new(), is_flushed: true }
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -29,21 +31,27 @@ impl Writer {
 
     /// Whether the kernel has accepted everything.
     pub(super) fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.buffer.is_empty() && self.is_flushed
     }
 
     pub(super) fn push(&mut self, frame: &ClientFrame) {
         let mut writer = (&mut self.buffer).writer();
         serde_json::to_writer(&mut writer, frame).expect("frames serialise into memory");
         self.buffer.put_u8(b'\n');
+        self.is_flushed = false;
     }
 
     /// Writes what the kernel accepts now. Cancel-safe.
     pub(super) async fn write(&mut self) -> Result<()> {
-        match self.half.write_buf(&mut self.buffer).await? {
-            0 => Err(Error::new(ErrorKind::WriteZero, "the server takes nothing more")),
-            _ => Ok(()),
+        if !self.buffer.is_empty() && self.half.write_buf(&mut self.buffer).await? == 0 {
+            return Err(Error::new(ErrorKind::WriteZero, "the server takes nothing more"));
         }
+        if self.buffer.is_empty() {
+            // An encrypted record may be held back until then.
+            self.half.flush().await?;
+            self.is_flushed = true;
+        }
+        Ok(())
     }
 
     /// Shuts down the output.
