@@ -1,15 +1,14 @@
 //! A connection of the load generator: socket, codec and buffers.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::codec::{Codec, Incoming, Step};
 use crate::problem::Result;
+use crate::socket::{Address, Socket};
 
 /// Time limit of a login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -18,7 +17,7 @@ const ATTEMPTS: u32 = 50;
 
 /// A connection after its login.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Socket,
     codec: Box<dyn Codec>,
     input: BytesMut,
     /// `input` has bytes that arrived with the login and were not decoded.
@@ -31,9 +30,10 @@ impl Connection {
     ///
     /// # Errors
     /// If the server gives an unexpected answer, or none in time.
-    pub async fn login(address: SocketAddr, codec: Box<dyn Codec>, name: &str) -> Result<Self> {
-        let stream = connect(address).await?;
+    pub async fn login(address: Address, codec: Box<dyn Codec>, name: &str) -> Result<Self> {
+        let stream = connect(address.at).await?;
         stream.set_nodelay(true)?;
+        let stream = Socket::new(stream, address.is_tls).await?;
         let steps = codec.login(name);
         let mut connection = Self { stream, codec, input: BytesMut::new(), fresh: false, output: Vec::new() };
         for step in steps {
@@ -115,16 +115,17 @@ impl Connection {
     /// Separates the sending half, which is used on another thread, and keeps reading. Must be called within the runtime.
     ///
     /// # Errors
-    /// If there are no more file descriptors.
+    /// If there are no more file descriptors, or it is encrypted.
     pub fn split(self, writing: Box<dyn Codec>) -> Result<(Self, Writer)> {
-        let stream = self.stream.into_std()?;
+        let Socket::Plain(stream) = self.stream else { return Err("the open loop has no TLS".into()) };
+        let stream = stream.into_std()?;
         let writer = Writer { stream: stream.try_clone()?, codec: writing, output: Vec::new() };
-        let stream = TcpStream::from_std(stream)?;
+        let stream = Socket::Plain(TcpStream::from_std(stream)?);
         Ok((Self { stream, ..self }, writer))
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<TcpStream> {
+async fn connect(address: std::net::SocketAddr) -> Result<TcpStream> {
     for attempt in 1.. {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),

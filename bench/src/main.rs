@@ -17,6 +17,7 @@ mod options;
 mod problem;
 mod scenario;
 mod schedule;
+mod socket;
 mod stamp;
 mod system;
 mod table;

@@ -95,6 +95,10 @@ pub enum SystemName {
     Text,
     /// P2P Chat in the native dialect.
     Native,
+    /// P2P Chat in the text dialect, with TLS; in `cost` and `idle`, and only when named.
+    TextTls,
+    /// P2P Chat in the native dialect, with TLS; in `cost` and `idle`, and only when named.
+    NativeTls,
     /// P2P Chat through the web adapter.
     WebSocket,
     /// MQTT, QoS 1, persistent sessions.
@@ -132,7 +136,8 @@ impl Options {
     /// Whether a system is to be measured.
     #[must_use]
     pub fn wants(&self, system: SystemName) -> bool {
-        self.systems.is_empty() || self.systems.contains(&system)
+        let is_extra = matches!(system, SystemName::TextTls | SystemName::NativeTls);
+        self.systems.is_empty() && !is_extra || self.systems.contains(&system)
     }
 }
 

@@ -9,8 +9,6 @@ mod place;
 mod process;
 mod processor;
 
-use std::net::SocketAddr;
-
 pub use self::launcher::Launcher;
 pub use self::place::{Other, Place};
 pub use self::process::pss_kib;
@@ -18,6 +16,7 @@ pub use self::processor::processor_times;
 use crate::codec::Protocol;
 use crate::options::{Options, SystemName};
 use crate::problem::Result;
+use crate::socket::Address;
 
 /// A system to be measured.
 #[derive(Debug, Clone, Copy)]
@@ -30,9 +29,11 @@ pub struct System {
 }
 
 /// All systems, our own first.
-pub const ALL: [System; 7] = [
+pub const ALL: [System; 9] = [
     System { label: "P2P Chat, text", protocol: Protocol::Text, name: SystemName::Text },
     System { label: "P2P Chat, native", protocol: Protocol::Native, name: SystemName::Native },
+    System { label: "P2P Chat, text, TLS", protocol: Protocol::Text, name: SystemName::TextTls },
+    System { label: "P2P Chat, native, TLS", protocol: Protocol::Native, name: SystemName::NativeTls },
     System { label: "P2P Chat, WebSocket", protocol: Protocol::WebSocket, name: SystemName::WebSocket },
     System { label: "mosquitto, QoS 1", protocol: Protocol::Mqtt, name: SystemName::Mosquitto },
     System { label: "nats-server, core", protocol: Protocol::Nats, name: SystemName::Nats },
@@ -53,9 +54,17 @@ impl System {
     #[must_use]
     pub fn is_ours(self) -> bool {
         match self.name {
-            SystemName::Text | SystemName::Native | SystemName::WebSocket => true,
+            SystemName::Text
+            | SystemName::Native
+            | SystemName::TextTls
+            | SystemName::NativeTls
+            | SystemName::WebSocket => true,
             SystemName::Mosquitto | SystemName::Nats | SystemName::Ngircd | SystemName::Ejabberd => false,
         }
+    }
+
+    fn is_encrypted(self) -> bool {
+        matches!(self.name, SystemName::TextTls | SystemName::NativeTls)
     }
 
     /// Whether the options select it.
@@ -68,7 +77,11 @@ impl System {
     #[must_use]
     pub fn missing(self) -> Option<&'static str> {
         let program = match self.name {
-            SystemName::Text | SystemName::Native | SystemName::WebSocket => return None,
+            SystemName::Text
+            | SystemName::Native
+            | SystemName::TextTls
+            | SystemName::NativeTls
+            | SystemName::WebSocket => return None,
             SystemName::Mosquitto => mosquitto::PROGRAM,
             SystemName::Nats => nats::PROGRAM,
             SystemName::Ngircd => ngircd::PROGRAM,
@@ -83,8 +96,12 @@ impl System {
     /// If it does not start.
     pub async fn start(self, place: &Place) -> Result<Running> {
         let running = match self.name {
-            SystemName::Text | SystemName::Native | SystemName::WebSocket => {
-                return Ok(Running::Launcher(Launcher::start(place)?));
+            SystemName::Text
+            | SystemName::Native
+            | SystemName::TextTls
+            | SystemName::NativeTls
+            | SystemName::WebSocket => {
+                return Ok(Running::Launcher(Launcher::start(place, self.is_encrypted())?));
             }
             SystemName::Mosquitto => mosquitto::start(place).await?,
             SystemName::Nats => nats::start(place).await?,
@@ -96,14 +113,17 @@ impl System {
 }
 
 impl Running {
-    /// The address for a protocol.
+    /// Where the clients of a system connect.
     #[must_use]
-    pub fn address(&self, protocol: Protocol) -> SocketAddr {
-        match self {
-            Self::Launcher(launcher) if protocol == Protocol::WebSocket => launcher.page,
+    pub fn address(&self, system: System) -> Address {
+        let is_tls = system.is_encrypted();
+        let at = match self {
+            Self::Launcher(launcher) if system.protocol == Protocol::WebSocket => launcher.page,
+            Self::Launcher(launcher) if is_tls => launcher.encrypted,
             Self::Launcher(launcher) => launcher.chat,
             Self::Other(other) => other.address,
-        }
+        };
+        Address { at, is_tls }
     }
 
     /// The process group of each part, by name.

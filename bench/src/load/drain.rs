@@ -1,7 +1,5 @@
 //! Recipients reconnect and fetch their stored messages.
 
-use std::net::SocketAddr;
-
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -11,6 +9,7 @@ use crate::codec::Protocol;
 use crate::connection::Connection;
 use crate::latency::Latency;
 use crate::problem::Result;
+use crate::socket::Address;
 
 /// Each recipient logs in, `at_once` concurrently, and reads until everything has arrived. There is one latency per recipient, from the
 /// login to the last message.
@@ -19,7 +18,7 @@ use crate::problem::Result;
 /// If a login fails or a connection breaks.
 /// When a login fails or a connection breaks.
 pub async fn drain(
-    address: SocketAddr,
+    address: Address,
     protocol: Protocol,
     pairs: Vec<Pair>,
     at_once: usize,
@@ -44,7 +43,7 @@ pub async fn drain(
     Ok(outcome)
 }
 
-async fn fetch(address: SocketAddr, protocol: Protocol, mut pair: Pair) -> Result<(Pair, Clock)> {
+async fn fetch(address: Address, protocol: Protocol, mut pair: Pair) -> Result<(Pair, Clock)> {
     let took = Clock::start();
     pair.receiver = Some(Connection::login(address, protocol.returning(), &pair.to).await?);
     while pair.done() < pair.tally.sent {

@@ -1,6 +1,5 @@
 //! A sender and its recipient.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -11,6 +10,7 @@ use crate::connection::Connection;
 use crate::latency::Latency;
 use crate::ledger::Ledger;
 use crate::problem::Result;
+use crate::socket::Address;
 use crate::stamp::Stamp;
 
 /// Concurrent logins.
@@ -45,7 +45,7 @@ impl Pair {
     /// # Errors
     /// If a login fails.
     pub async fn login(
-        address: SocketAddr,
+        address: Address,
         protocol: Protocol,
         prefix: &str,
         count: u32,
@@ -66,13 +66,7 @@ impl Pair {
         Ok(pairs)
     }
 
-    async fn one(
-        address: SocketAddr,
-        protocol: Protocol,
-        prefix: &str,
-        index: u32,
-        away: bool,
-    ) -> Result<Self> {
+    async fn one(address: Address, protocol: Protocol, prefix: &str, index: u32, away: bool) -> Result<Self> {
         let to = receiver_name(prefix, index);
         let mut receiver = None;
         if !away || protocol.stores_for_sessions() {

@@ -31,7 +31,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 async fn one_by_one(system: System, running: &Running) -> Result<Outcome> {
-    let pairs = Pair::login(running.address(system.protocol), system.protocol, "a", 1, false).await?;
+    let pairs = Pair::login(running.address(system), system.protocol, "a", 1, false).await?;
     let how = Closed { window: 1, warm_up: Duration::ZERO, until: Until::Sent(MESSAGES) };
     Ok(closed(pairs, how).await?.1)
 }

@@ -24,7 +24,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 async fn fetched(system: System, running: &Running, waiting: u32) -> Result<(Outcome, String)> {
-    let address = running.address(system.protocol);
+    let address = running.address(system);
     let pairs = Pair::login(address, system.protocol, "b", 1, true).await?;
     let how = Closed { window: WINDOW, warm_up: std::time::Duration::ZERO, until: Until::Sent(waiting) };
     let (pairs, _) = closed(pairs, how).await?;

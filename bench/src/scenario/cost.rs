@@ -82,7 +82,7 @@ async fn start(bench: &mut Bench<'_>, windows: usize) -> Result<Vec<Subject>> {
 /// One closed loop. Processor time and messages are counted over the same seconds.
 async fn once(bench: &Bench<'_>, subject: &Subject, window: u32, round: u32) -> Result<Run> {
     let Subject { system, running, parts, .. } = subject;
-    let (address, prefix) = (running.address(system.protocol), format!("c{round}w{window}"));
+    let (address, prefix) = (running.address(*system), format!("c{round}w{window}"));
     let pairs = Pair::login(address, system.protocol, &prefix, bench.options.senders, false).await?;
     let groups: Vec<u32> = parts.iter().map(|(_, group)| *group).collect();
     let sampled = async {

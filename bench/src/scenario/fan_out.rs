@@ -35,7 +35,7 @@ pub(super) async fn run(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 async fn rounds(system: System, running: &Running, receivers: u32) -> Result<Outcome> {
-    let (address, protocol) = (running.address(system.protocol), system.protocol);
+    let (address, protocol) = (running.address(system), system.protocol);
     let (clock, arrived) = (Clock::start(), Arc::new(Semaphore::new(0)));
     let mut tasks = JoinSet::new();
     for index in 0..receivers {

@@ -39,7 +39,7 @@ async fn each(system: System, running: &Running, connections: u32) -> Result<Str
 }
 
 async fn logins(system: System, running: &Running, connections: u32) -> Result<Vec<Connection>> {
-    let (address, protocol) = (running.address(system.protocol), system.protocol);
+    let (address, protocol) = (running.address(system), system.protocol);
     let mut held = Vec::new();
     for first in (0..connections).step_by(LOGINS as usize) {
         let mut logins = JoinSet::new();

@@ -67,13 +67,13 @@ async fn highest(bench: &mut Bench<'_>, system: System, running: &Running) -> Re
 }
 
 async fn at_most(bench: &Bench<'_>, system: System, running: &Running, window: u32) -> Result<Outcome> {
-    let (address, prefix) = (running.address(system.protocol), format!("w{window}"));
+    let (address, prefix) = (running.address(system), format!("w{window}"));
     let pairs = Pair::login(address, system.protocol, &prefix, bench.options.senders, false).await?;
     Ok(closed(pairs, bench.closed(window)).await?.1)
 }
 
 async fn offered(bench: &Bench<'_>, system: System, running: &Running, rate: f64) -> Result<Outcome> {
-    let address = running.address(system.protocol);
+    let address = running.address(system);
     let pairs = Pair::login(address, system.protocol, "o", bench.options.senders, false).await?;
     let how =
         Open { rate, warm_up: bench.options.warm_up(), measured: bench.options.measured(), stalled: false };

@@ -66,7 +66,7 @@ async fn once(
     stalled: bool,
     prefix: &str,
 ) -> Result<Outcome> {
-    let (address, protocol) = (running.address(system.protocol), system.protocol);
+    let (address, protocol) = (running.address(system), system.protocol);
     let others = Pair::login(address, protocol, prefix, bench.options.senders, false).await?;
     let reader = Pair::login(address, protocol, &format!("{prefix}slow"), 1, false).await?;
     let how =

@@ -16,7 +16,7 @@ pub(super) fn run(bench: &mut Bench<'_>) -> Result<()> {
     let mut note = String::new();
     for _ in 0..STARTS {
         let begun = Instant::now();
-        let launcher = Launcher::start(&bench.place)?;
+        let launcher = Launcher::start(&bench.place, false)?;
         latency.note(begun.elapsed());
         note = memory(&launcher)?;
     }

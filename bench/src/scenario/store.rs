@@ -34,7 +34,7 @@ async fn stored(
     running: &Running,
     window: u32,
 ) -> Result<(Outcome, Outcome)> {
-    let address = running.address(system.protocol);
+    let address = running.address(system);
     let pairs = Pair::login(address, system.protocol, "s", bench.options.senders, true).await?;
     let (pairs, stored) = closed(pairs, bench.closed(window)).await?;
     let fetched = drain(address, system.protocol, pairs, AT_ONCE).await?;

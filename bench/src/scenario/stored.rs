@@ -49,13 +49,13 @@ fn megabytes(bytes: u64) -> u64 {
 }
 
 async fn once(bench: &Bench<'_>, system: System, running: &Running, round: usize) -> Result<Outcome> {
-    let (address, senders) = (running.address(system.protocol), bench.options.senders);
+    let (address, senders) = (running.address(system), bench.options.senders);
     let pairs = Pair::login(address, system.protocol, &format!("m{round}"), senders, true).await?;
     Ok(closed(pairs, bench.closed(WINDOW)).await?.1)
 }
 
 async fn fill(bench: &mut Bench<'_>, system: System, running: &Running) -> Result<()> {
-    let (address, senders) = (running.address(system.protocol), bench.options.senders);
+    let (address, senders) = (running.address(system), bench.options.senders);
     let pairs = Pair::login(address, system.protocol, "f", senders, true).await?;
     let each = bench.options.stored / senders;
     let how = Closed { window: WINDOW, warm_up: Duration::ZERO, until: Until::Sent(each) };

@@ -16,6 +16,8 @@ use crate::problem::Result;
 pub struct Launcher {
     /// Address of the chat server.
     pub chat: SocketAddr,
+    /// Address of the chat server with TLS, if it has one.
+    pub encrypted: SocketAddr,
     /// Address of the web adapter.
     pub page: SocketAddr,
     program: PathBuf,
@@ -28,9 +30,9 @@ impl Launcher {
     ///
     /// # Errors
     /// If it ends early.
-    pub fn start(place: &Place) -> Result<Self> {
+    pub fn start(place: &Place, with_tls: bool) -> Result<Self> {
         let dir = place.directory()?;
-        let [api, chat, page] = free_addresses()?;
+        let [api, chat, page, encrypted] = free_addresses()?;
         let mut command = command(&place.launcher, dir.path());
         for setting in [
             format!("message-api.listen={api}"),
@@ -41,6 +43,13 @@ impl Launcher {
             "chat-server.book=false".to_owned(),
         ] {
             command.arg("--set").arg(setting);
+        }
+        if with_tls {
+            make_certificate(place, dir.path())?;
+            let listen = format!("chat-server.tls-listen={encrypted}");
+            for setting in [&listen, "tls.certificate=tls/certificate.pem", "tls.key=tls/key.pem"] {
+                command.arg("--set").arg(setting);
+            }
         }
         let errors = std::fs::File::create(dir.path().join("errors"))?;
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
@@ -53,7 +62,7 @@ impl Launcher {
             return Err(format!("the launcher ended early: {errors}").into());
         }
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { chat, page, program: place.launcher.clone(), process, dir })
+        Ok(Self { chat, encrypted, page, program: place.launcher.clone(), process, dir })
     }
 
     /// The process of each component.
@@ -102,6 +111,14 @@ impl Launcher {
         }
         Ok(bytes)
     }
+}
+
+fn make_certificate(place: &Place, dir: &Path) -> Result<()> {
+    let made = command(&place.launcher, dir).args(["tls", "self-signed"]).output()?;
+    if made.status.success() {
+        return Ok(());
+    }
+    Err(format!("no certificate: {}", String::from_utf8_lossy(&made.stderr)).into())
 }
 
 fn command(program: &Path, dir: &Path) -> Command {
