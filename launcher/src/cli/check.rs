@@ -9,7 +9,7 @@ use super::planner::process;
 use super::table::{Cell, Table};
 use crate::catalog;
 use crate::config::Loaded;
-use crate::preflight::{directories, mongodb, ports, programs, store};
+use crate::preflight::{certificate, directories, mongodb, ports, programs, store};
 use crate::supervisor::Launch;
 
 /// Its arguments.
@@ -96,6 +96,7 @@ fn problems(loaded: &Loaded, is_running: bool) -> Result<Vec<(Exit, String)>, Fa
         let taken = ports::check(&catalog::used_listeners(loaded));
         problems.extend(taken.iter().map(|taken| (Exit::Failure, taken.to_string())));
     }
+    problems.extend(certificate::check(loaded).map(|what| (Exit::Config, what)));
     problems.extend(programs::check(loaded).into_iter().map(|what| (Exit::Config, what)));
     let unusable = directories::prepare(&loaded.directories).err().unwrap_or_default();
     problems.extend(unusable.into_iter().map(|error| (Exit::Failure, Failure::from(error).to_string())));

@@ -11,7 +11,7 @@ use super::files;
 use super::umask::UMASK;
 use crate::catalog::{self, Process};
 use crate::config::{self, Environment, Loaded, Request};
-use crate::preflight::{mongodb, ports};
+use crate::preflight::{certificate, mongodb, ports};
 use crate::supervisor::{ComponentSpec, Consent, EndsAll, External, Launch, Plan, Probe, RestartWhen};
 
 /// The name of the configuration among the dependencies in `status`.
@@ -137,6 +137,9 @@ impl Planner {
         let taken: Vec<String> = ports::check(&new).iter().map(ToString::to_string).collect();
         if !taken.is_empty() {
             return Err(taken.join("\n"));
+        }
+        if let Some(problem) = certificate::check(&loaded) {
+            return Err(problem);
         }
         self.remember_addresses(&loaded);
         Ok(loaded)

@@ -16,7 +16,7 @@ use crate::alerts::Alerts;
 use crate::catalog;
 use crate::config::exposure::exposed;
 use crate::config::{self, Environment, Loaded, Mistakes};
-use crate::preflight::{directories, mongodb, ports};
+use crate::preflight::{certificate, directories, mongodb, ports};
 use crate::recorder::{self, Recorder};
 use crate::supervisor::logs::launcher_log::Limits;
 use crate::supervisor::{self, DataLock, Hooks, Outcome};
@@ -170,6 +170,10 @@ async fn preflight(loaded: &Loaded) -> Result<(), Failure> {
     }
     let taken = ports::check(&catalog::used_listeners(loaded));
     problems.extend(taken.iter().map(ToString::to_string));
+    if let Some(problem) = certificate::check(loaded) {
+        exit = Exit::Config;
+        problems.push(problem);
+    }
     if problems.is_empty() { Ok(()) } else { Err(Failure::new(exit, problems.join("\n  "))) }
 }
 

@@ -59,7 +59,8 @@ impl Loaded {
     /// The files that may contain secrets.
     #[must_use]
     pub fn secret_files(&self) -> Vec<PathBuf> {
-        self.dotenvs.iter().chain(&self.env_files.paths).cloned().collect()
+        let key = self.settings.tls.files(&self.directories.data).map(|files| files.key);
+        self.dotenvs.iter().chain(&self.env_files.paths).cloned().chain(key).collect()
     }
 
     /// The configured environment of a component: that of its files, overridden by its `env`.

@@ -6,10 +6,13 @@
     reason = "a test fails by panicking, and says what it left out"
 )]
 
+mod browser;
 mod clients;
 mod doors;
 mod renewal;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+#[path = "../support/webdriver.rs"]
+mod webdriver;
 mod world;

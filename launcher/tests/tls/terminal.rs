@@ -82,6 +82,13 @@ fn plain_text_for_other_machines_needs_permission_and_is_warned_of() {
     let allowed = home.run(&["check", "--set", &open, "--set", "chat-server.insecure=true"]);
     assert!(allowed.status.success(), "{}", text(&allowed));
     let encrypted = ["--set", "chat-server.tls-listen=0.0.0.0:0"];
+    let missing = home.command(&["check"]).args(encrypted).args(crate::world::settings()).output().unwrap();
+    assert_eq!(missing.status.code(), Some(78), "{}", text(&missing));
+    assert!(
+        text(&missing).contains("cannot read") && text(&missing).contains("certificate.pem"),
+        "{missing:?}"
+    );
+    assert!(make(&home, &[]).status.success());
     let fine = home.command(&["check"]).args(encrypted).args(crate::world::settings()).output().unwrap();
     assert!(fine.status.success(), "{}", text(&fine));
     let launcher = home.set(&open).set("chat-server.insecure=true").set("thermometer.enabled=false").up();
