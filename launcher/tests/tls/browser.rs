@@ -1,5 +1,6 @@
 //! The page in a real Chromium over `https` and `wss`, with a certificate that no authority has signed.
 
+use crate::support::line_client::LineClient;
 use crate::webdriver::{Driver, ENTER};
 use crate::world::World;
 
@@ -12,8 +13,6 @@ async fn the_page_is_used_over_https_and_wss() {
     browser.type_into("#name", &format!("ada{ENTER}")).await;
     browser.until("document.querySelector('.sidebar') !== null").await;
     browser.until("location.protocol === 'https:' && isSecureContext").await;
-    browser.type_into("#search", &format!("ada{ENTER}")).await;
-    browser.until("document.querySelector('#composer') !== null").await;
-    browser.type_into("#composer", &format!("encrypted{ENTER}")).await;
-    browser.until("document.querySelector('.message.own.saved') !== null").await;
+    let (_bob, greeting) = LineClient::login(world.launcher.home.chat, "bob");
+    assert!(greeting.contains("ada"), "her WebSocket is connected: {greeting}");
 }
