@@ -92,7 +92,7 @@ export function timelineView({ store, outbox, actions }) {
     if (high === 0) low = Math.max(1, head - OPENING);
     high = head;
     // A few at a time, so that no frame has much to do.
-    if (high - low > MOST) low = high - MOST + STEP / 4;
+    if (high - low > OPENING + STEP / 2) low = high - OPENING - STEP / 4;
   }
 
   /** Moves the window where its edge is near what is in view, unless something is missing there; says whether it did. */
@@ -200,7 +200,8 @@ export function timelineView({ store, outbox, actions }) {
   function onScroll() {
     if (shown === null) return;
     const wasEnd = follows;
-    follows = isAtEnd();
+    // What came and is not drawn yet does not take the view from the end; only scrolling does.
+    follows = follows ? distance() < NEAR_PX : isAtEnd();
     if (follows !== wasEnd) renderJump();
     if (scroller.scrollTop < EDGE_PX || distance() < EDGE_PX) render();
     else report();
