@@ -7,7 +7,7 @@ use std::sync::Arc;
 use protocol::api::{Appended, CursorMove, OwnBatch, RegisterUser};
 use protocol::native::Device;
 use protocol::{ConversationId, Draft, Event, Timestamp, UserName};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::cache::{Cache, Head, KnownUser, Member};
@@ -22,20 +22,23 @@ pub(super) struct Ledger<'w> {
     pub(super) news: News,
 }
 
-impl Ledger<'_> {
+impl<'w> Ledger<'w> {
     /// Appends the drafts of one caller.
     pub(super) fn append_all(
         &mut self,
         drafts: Vec<Draft>,
         own: Option<OwnBatch>,
     ) -> rusqlite::Result<Vec<Appended>> {
+        let mut insert = self.prepare_insert()?;
         let place = |draft| own.map(|batch| (batch, draft));
-        drafts.into_iter().enumerate().map(|(index, draft)| self.append(draft, place(index))).collect()
+        let append = |(index, draft)| self.append(&mut insert, draft, place(index));
+        drafts.into_iter().enumerate().map(append).collect()
     }
 
     /// Appends a draft, or finds the event stored earlier under its client id.
-    pub(super) fn append(
+    fn append(
         &mut self,
+        insert: &mut CachedStatement<'_>,
         draft: Draft,
         own: Option<(OwnBatch, usize)>,
     ) -> rusqlite::Result<Appended> {
@@ -46,7 +49,7 @@ impl Ledger<'_> {
         let at = Timestamp::now();
         let event = draft.into_event(Uuid::now_v7(), head.seq + 1, at);
         let counted = head.last.followed_by(sender.id);
-        if !self.insert(pos, head.conversation, &sender, counted, &event)? {
+        if !insert_event(insert, pos, head.conversation, &sender, counted, &event)? {
             return self.first_result(sender.id, &event);
         }
         self.advance(pos, head, counted, &event)?;
@@ -64,41 +67,14 @@ impl Ledger<'_> {
         Ok(appended)
     }
 
-    /// Inserts the event's row; returns `false` if the sender has used the client id before.
-    pub(super) fn insert(
-        &self,
-        pos: i64,
-        conversation: i64,
-        sender: &KnownUser,
-        counted: Counted,
-        event: &Event,
-    ) -> rusqlite::Result<bool> {
-        let mut insert = self.connection.prepare_cached(
+    /// The statement for [`insert_event`]: prepared once for many events, because even finding a prepared one takes time.
+    pub(super) fn prepare_insert(&self) -> rusqlite::Result<CachedStatement<'w>> {
+        self.connection.prepare_cached(
             "INSERT INTO events(pos, conversation, seq, ordinal, sent, sender, id, at, timestamp, kind, client_id, body,
                 metadata, sender_name)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT (client_id, sender) DO NOTHING",
-        )?;
-        let timestamp = (event.timestamp != event.at).then(|| event.timestamp.micros());
-        let metadata = (!event.metadata.is_empty()).then(|| event.metadata.to_json());
-        let spelling = (event.sender.as_str() != &*sender.name).then(|| event.sender.as_str());
-        let inserted = insert.execute(params![
-            pos,
-            conversation,
-            event.seq,
-            counted.ordinal,
-            counted.sent,
-            sender.id,
-            event.id.as_bytes(),
-            event.at.micros(),
-            timestamp,
-            event.kind.number(),
-            event.client_id.as_str(),
-            event.body.as_str(),
-            metadata,
-            spelling,
-        ])?;
-        Ok(inserted == 1)
+        )
     }
 
     fn first_result(&self, sender: i64, event: &Event) -> rusqlite::Result<Appended> {
@@ -356,6 +332,37 @@ impl Ledger<'_> {
         insert.execute(params![owner, put.key, value])?;
         Ok(Ok(()))
     }
+}
+
+/// Inserts the event's row; returns `false` if the sender has used the client id before.
+pub(super) fn insert_event(
+    insert: &mut CachedStatement<'_>,
+    pos: i64,
+    conversation: i64,
+    sender: &KnownUser,
+    counted: Counted,
+    event: &Event,
+) -> rusqlite::Result<bool> {
+    let timestamp = (event.timestamp != event.at).then(|| event.timestamp.micros());
+    let metadata = (!event.metadata.is_empty()).then(|| event.metadata.to_json());
+    let spelling = (event.sender.as_str() != &*sender.name).then(|| event.sender.as_str());
+    let inserted = insert.execute(params![
+        pos,
+        conversation,
+        event.seq,
+        counted.ordinal,
+        counted.sent,
+        sender.id,
+        event.id.as_bytes(),
+        event.at.micros(),
+        timestamp,
+        event.kind.number(),
+        event.client_id.as_str(),
+        event.body.as_str(),
+        metadata,
+        spelling,
+    ])?;
+    Ok(inserted == 1)
 }
 
 /// The last position of the commit order.

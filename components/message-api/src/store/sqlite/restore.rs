@@ -23,7 +23,7 @@ use rusqlite::{Connection, params};
 use super::cache::Cache;
 use super::file;
 use super::files::{self, beside};
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 use super::row;
 use super::schema;
 use super::store_error::store_error;
@@ -153,7 +153,7 @@ impl Ledger<'_> {
         let sender = self.user(&event.sender)?;
         let head = self.head(&event.conversation)?;
         let (pos, counted) = (self.last_pos()? + 1, head.last.followed_by(sender.id));
-        self.insert(pos, head.conversation, &sender, counted, event)?;
+        ledger::insert_event(&mut self.prepare_insert()?, pos, head.conversation, &sender, counted, event)?;
         if let Some(head) = self.cache.heads.get_mut(&event.conversation) {
             (head.seq, head.last) = (event.seq, counted);
         }
