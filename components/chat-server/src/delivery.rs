@@ -18,3 +18,4 @@ pub(crate) mod login_time;
 pub(crate) mod rendered;
 pub(crate) mod retry_fence;
 pub(crate) mod session_handle;
+mod signal;

@@ -177,8 +177,12 @@ impl Wire {
 
     /// Waits until there is input, and memory for it.
     pub(crate) async fn readable(&self) -> std::io::Result<()> {
-        self.unfinished.room().await;
-        self.stream.readable().await
+        // One task reads, so the socket need not keep a list of who waits.
+        poll_fn(|context| {
+            ready!(self.unfinished.poll_room(context));
+            self.stream.poll_read_ready(context)
+        })
+        .await
     }
 
     /// Discards the input that was not handled.

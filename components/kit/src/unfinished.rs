@@ -143,15 +143,20 @@ impl Unfinished {
     /// Whether the connection must be closed because it holds more than its share.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.end.as_ref().is_some_and(CancellationToken::is_cancelled)
+        self.may_be_refused() && self.end.as_ref().is_some_and(CancellationToken::is_cancelled)
     }
 
     /// Waits until the connection must be closed.
     pub async fn refused(&self) {
         match &self.end {
-            Some(end) => end.cancelled().await,
-            None => std::future::pending().await,
+            Some(end) if self.may_be_refused() => end.cancelled().await,
+            Some(_) | None => std::future::pending().await,
         }
+    }
+
+    /// Most connections never hold enough to be counted. Then nobody refuses them, and asking their token would only take its locks.
+    fn may_be_refused(&self) -> bool {
+        self.id > 0
     }
 
     /// A token that is cancelled when the connection must be closed.

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use protocol::api::FeedPosition;
 use protocol::{ClientId, ConversationId};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::delivery::inbox::{Backlog, Inbox, QueueLimits};
 use crate::delivery::rendered::Rendered;
+use crate::delivery::signal::Signal;
 use crate::dialect::Dialect;
 use crate::directory::roster::RosterSession;
 
@@ -28,10 +28,10 @@ pub(crate) struct SessionHandle {
     pub(crate) id: u64,
     pub(crate) dialect: Dialect,
     mail: Mutex<Mail>,
-    /// Notified when there is something new.
-    pub(crate) wake: Notify,
-    /// Notified of what the session must handle even while its output is full: a challenge, or that the client must reconnect.
-    pub(crate) urgent: Notify,
+    /// Raised when there is something new.
+    pub(crate) wake: Signal,
+    /// Raised for what the session must handle even while its output is full: a challenge, or that the client must reconnect.
+    pub(crate) urgent: Signal,
     /// The session is ending, and holds its name until its peer has gone.
     leaving: AtomicBool,
     /// Somebody else wants the name.
@@ -73,7 +73,7 @@ impl SessionHandle {
             delivered: BTreeMap::new(),
             sent_here: VecDeque::new(),
         };
-        let (mail, wake, urgent) = (Mutex::new(mail), Notify::new(), Notify::new());
+        let (mail, wake, urgent) = (Mutex::new(mail), Signal::default(), Signal::default());
         let [leaving, must_reconnect, challenged, lives] = [false; 4].map(AtomicBool::new);
         let client = OnceLock::new();
         Arc::new(Self { id, dialect, mail, wake, urgent, leaving, challenged, lives, must_reconnect, client })
@@ -91,27 +91,27 @@ impl SessionHandle {
         let wake = !known && mail.inbox.offer(event, own, at);
         drop(mail);
         if wake {
-            self.wake.notify_one();
+            self.wake.raise();
         }
     }
 
     /// The feed lost events.
     pub(crate) fn mark_lost(&self) {
         if self.mail().inbox.mark_lost() {
-            self.wake.notify_one();
+            self.wake.raise();
         }
     }
 
     /// Another session of the user has shown a conversation up to here.
     pub(crate) fn tell_seen(&self, conversation: &ConversationId, seq: u64) {
         note(&mut self.mail().seen_elsewhere, conversation, seq);
-        self.wake.notify_one();
+        self.wake.raise();
     }
 
     /// The other user has a conversation up to here.
     pub(crate) fn tell_delivered(&self, conversation: &ConversationId, seq: u64) {
         note(&mut self.mail().delivered, conversation, seq);
-        self.wake.notify_one();
+        self.wake.raise();
     }
 
     /// Records what the client sent in `hello`.
@@ -134,7 +134,7 @@ impl SessionHandle {
     pub(crate) fn challenge(&self) {
         self.lives.store(false, Ordering::Relaxed);
         self.challenged.store(true, Ordering::Release);
-        self.urgent.notify_one();
+        self.urgent.raise();
     }
 
     /// Whether the session must probe its peer.
@@ -156,7 +156,7 @@ impl SessionHandle {
     /// Makes the client reconnect and start again.
     pub(crate) fn require_reconnect(&self) {
         self.must_reconnect.store(true, Ordering::Relaxed);
-        self.urgent.notify_one();
+        self.urgent.raise();
     }
 
     /// Whether the client must reconnect.

@@ -164,20 +164,23 @@ impl Session {
         if let Some(at) = wakes_at.filter(|at| *at != self.wake_ups.timer.deadline()) {
             self.wake_ups.timer.as_mut().reset(at);
         }
+        // What is only noticed here comes first, so that a busy peer does not delay it; then what is likely. The loop itself looks at all of
+        // the rest.
         tokio::select! {
-            readable = self.wire.readable(), if reads => readable?,
-            writable = self.wire.stream.writable(), if writes => writable?,
-            () = self.answers.ready(), if fills && self.opening.is_over() => {}
-            // Without this condition a full session would be woken by every event that it cannot send.
-            () = self.member.handle.wake.notified(), if fills => {}
-            () = self.member.handle.urgent.notified() => {}
+            biased;
+            () = self.wake_ups.stops.as_mut(), if !self.stopping => self.server_stops(),
             page = next_page(&mut self.replay.pages), if wants_page => self.take_page(page),
+            () = placed(&mut self.input.place), if self.input.place.is_some() => self.input.place = None,
+            readable = self.wire.readable(), if reads => readable?,
+            // Without this condition a full session would be woken by every event that it cannot send.
+            () = self.member.handle.wake.raised(), if fills => {}
+            () = self.answers.ready(), if fills && self.opening.is_over() => {}
+            () = std::future::ready(()), if room => {}
+            writable = self.wire.stream.writable(), if writes => writable?,
+            () = self.member.handle.urgent.raised() => {}
             () = changed(&mut self.presence), if fills => {}
             () = self.wire.refused(), if self.closing.is_none() => {}
-            () = self.wake_ups.stops.as_mut(), if !self.stopping => self.server_stops(),
             () = self.wake_ups.timer.as_mut(), if wakes_at.is_some() => {}
-            () = placed(&mut self.input.place), if self.input.place.is_some() => self.input.place = None,
-            () = std::future::ready(()), if room => {}
         }
         Ok(())
     }

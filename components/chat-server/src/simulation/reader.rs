@@ -129,7 +129,7 @@ impl ReaderSession<'_> {
         let page = tokio::select! {
             biased;
             page = page => Some(page),
-            () = self.member.handle.wake.notified() => None,
+            () = self.member.handle.wake.raised() => None,
             () = wakes => None,
         };
         match page {
