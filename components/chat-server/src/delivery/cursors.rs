@@ -1,9 +1,9 @@
 //! Moves cursors: the latest position of each is held back briefly and sent to the message API in batches.
 //!
-//! The life of a move: [`Cursors::advance`] → merged with an earlier move of the same cursor → sent with others within [`GATHER`] → retried
-//! if that fails; a move that the message API rejects is dropped alone. A login sends the moves of its user in a request of its own
-//! ([`Cursors::flush`]), and waits for moves of that user alone, however many others there are. If a move is lost, an event is shown again;
-//! no event is lost.
+//! The life of a move: [`Cursors::advance`] → merged with an earlier move of the same cursor → sent with others after [`GATHER`], or
+//! [`GATHER_BUSY`] later while many move → retried if that fails; a move that the message API rejects is dropped alone. A login sends the
+//! moves of its user in a request of its own ([`Cursors::flush`]), and waits for moves of that user alone, however many others there are. If
+//! a move is lost, an event is shown again; no event is lost.
 
 mod pending_moves;
 
@@ -20,6 +20,10 @@ use pending_moves::{Batch, Cursor, Waiting};
 
 /// Moves are gathered for this long, so that a busy conversation costs one write instead of hundreds.
 const GATHER: Duration = Duration::from_millis(50);
+/// Cursors that move within that time, from which on moves are gathered longer: each is a write to the store.
+const BUSY: usize = 32;
+/// How much longer.
+const GATHER_BUSY: Duration = Duration::from_millis(150);
 /// Moves per request. Bounded because a login waits for a whole request if that carries a move of its user.
 const BATCH: usize = 256;
 /// Concurrent requests of logins, also when all users reconnect at the same time.
@@ -79,12 +83,25 @@ impl Cursors {
     pub(crate) async fn run(&self) {
         loop {
             self.wake.notified().await;
-            tokio::time::sleep(GATHER).await;
-            while let Some(batch) = self.take() {
+            self.gather().await;
+            // Only what waits now. While many cursors move, some move during each request, and without this limit the next request would
+            // follow at once with these few.
+            let mut left = self.waiting().len();
+            while left > 0
+                && let Some(batch) = self.take()
+            {
+                left = left.saturating_sub(batch.batch.moves.len());
                 if !self.post(batch).await {
                     tokio::time::sleep(RETRY).await;
                 }
             }
+        }
+    }
+
+    async fn gather(&self) {
+        tokio::time::sleep(GATHER).await;
+        if self.waiting().len() >= BUSY {
+            tokio::time::sleep(GATHER_BUSY).await;
         }
     }
 

@@ -15,8 +15,9 @@ use kit::send_queue::Unacknowledged;
 
 /// A peer acknowledges at once or after a delayed acknowledgement's 40 ms.
 const FIRST: Duration = Duration::from_millis(25);
-/// The least interval of checks while events are sent one after the other.
-const LIVELY: Duration = Duration::from_millis(100);
+/// The least interval of checks while events are sent one after the other: each moves a cursor in the store, and the next event marks the
+/// conversation unread again, which together cost as much as storing a message.
+const LIVELY: Duration = Duration::from_millis(250);
 /// The interval of checks of a slow peer.
 const SLOWEST: Duration = Duration::from_millis(500);
 
@@ -36,6 +37,10 @@ impl Session {
                 self.receipts.unconfirmed.forget_oldest();
             }
             return;
+        }
+        if self.receipts.unconfirmed.is_half_full() {
+            let soon = Instant::now() + FIRST;
+            self.receipts.confirm_at = self.receipts.confirm_at.map(|at| at.min(soon));
         }
         if self.receipts.confirm_at.is_none() {
             self.receipts.pause = FIRST;

@@ -60,6 +60,11 @@ impl Unconfirmed {
         self.0.is_empty()
     }
 
+    /// Whether the next confirmation should come soon.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.0.len() >= LIMIT / 2
+    }
+
     /// Whether no more events should be sent for now.
     pub(crate) fn is_full(&self) -> bool {
         self.0.len() >= LIMIT

@@ -134,6 +134,11 @@ impl Waiting {
         self.in_flight.get(user).is_some_and(|now| now.iter().any(|id| batches.contains(id)))
     }
 
+    /// How many moves are pending.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
     /// Whether nothing is pending or in flight.
     pub(super) fn is_empty(&self) -> bool {
         self.moves.is_empty() && self.in_flight.is_empty()

@@ -58,6 +58,26 @@ async fn many_moves_are_stored_in_a_few_requests() {
     assert_eq!(api.state().move_requests.iter().sum::<usize>(), 1024);
 }
 
+/// The requests for the moves of so many users, each of whom reads 100 messages a second for two seconds.
+async fn requests_of_readers(users: u64) -> usize {
+    let (api, server, _tasks) = world(Duration::from_millis(5));
+    for seq in 1..=200 {
+        for user in 0..users {
+            server.cursors.advance(&name(&format!("user{user}")), None, dm("friend", user), seq);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    api.state().move_requests.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_moves_of_busy_readers_are_gathered_again_and_again() {
+    let few = requests_of_readers(10).await;
+    assert!(few <= 36, "{few} requests in two seconds, but they are gathered for 50 ms");
+    let many = requests_of_readers(100).await;
+    assert!(many <= 12, "{many} requests in two seconds, but they are gathered for 200 ms");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_move_that_is_refused_costs_only_itself() {
     let (api, server, _tasks) = world(Duration::from_millis(5));
