@@ -148,7 +148,7 @@ bring_iproute
 [ "${P2P_TEST_SKIP_STRACE:-}" = 1 ] || bring_strace
 page_modules
 say "all tests, end to end on SQLite"
-cargo nextest run --workspace --locked "$@"
+cargo nextest run --profile crowded --test-threads "$(($(nproc) * 2))" --workspace --locked "$@"
 if [ "$mongo" = 1 ]; then
   say "end to end and under kills again, on MongoDB"
   P2P_TEST_STORE=mongodb cargo nextest run --locked --workspace -E 'binary(end_to_end) or binary(kill_matrix)' "$@"
