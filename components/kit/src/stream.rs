@@ -124,7 +124,11 @@ impl Stream {
         matches!(self, Self::Tls(stream) if stream.has_input())
     }
 
-    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Whether [`Stream::poll_read`] may return something; if not, the task is woken once it may. Only the last task that asked is.
+    ///
+    /// # Errors
+    /// If the connection is broken.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.has_input() {
             Poll::Ready(Ok(()))
         } else {

@@ -1,8 +1,11 @@
 //! Runs two programs, the second once the first is ready, restarts one, shows both, and stops them in order:
 //! `cargo run -p supervisor --example two_sleeps`. Nothing of the supervisor's is about chat.
 
+use std::time::Duration;
+
 use kit::Failure;
 use supervisor::control::{Request, Response};
+use supervisor::status::{ComponentStatus, State};
 use supervisor::{ComponentSpec, Launch, Plan, Supervisor, SupervisorHandle};
 
 #[expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -25,17 +28,28 @@ fn main() -> Result<(), Failure> {
 /// What an operator does, in this process or in another one.
 #[expect(clippy::print_stdout, reason = "an example shows what it does")]
 async fn operate(supervisor: &SupervisorHandle) {
+    let before = both_ready(supervisor, None).await;
     let second = Request::Restart { component: "second".to_owned() };
-    // It answers once it runs.
-    while supervisor.ask(&second).await.is_err() {
-        tokio::task::yield_now().await;
+    if let Err(error) = supervisor.ask(&second).await {
+        println!("cannot restart it: {error}");
     }
-    if let Ok(Response::Status { snapshot }) = supervisor.ask(&Request::Status).await {
-        for component in &snapshot.components {
-            println!("{}: {:?}, process {:?}", component.name, component.state, component.pid);
-        }
+    for component in both_ready(supervisor, before[1].pid).await {
+        println!("{}: {:?}, process {:?}", component.name, component.state, component.pid);
     }
     if let Err(error) = supervisor.ask(&Request::Down).await {
         println!("cannot stop: {error}");
+    }
+}
+
+/// Waits until both are ready, and the second one is another process than `earlier`.
+async fn both_ready(supervisor: &SupervisorHandle, earlier: Option<u32>) -> Vec<ComponentStatus> {
+    loop {
+        if let Ok(Response::Status { snapshot }) = supervisor.ask(&Request::Status).await
+            && snapshot.components.iter().all(|component| component.state == State::Ready)
+            && snapshot.components[1].pid != earlier
+        {
+            return snapshot.components;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
