@@ -111,6 +111,14 @@ pub enum SystemName {
     Ejabberd,
 }
 
+impl SystemName {
+    /// Whether its clients speak TLS.
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::TextTls | Self::NativeTls)
+    }
+}
+
 impl Options {
     /// The scenarios that are to run.
     #[must_use]
@@ -136,8 +144,7 @@ impl Options {
     /// Whether a system is to be measured.
     #[must_use]
     pub fn wants(&self, system: SystemName) -> bool {
-        let is_extra = matches!(system, SystemName::TextTls | SystemName::NativeTls);
-        self.systems.is_empty() && !is_extra || self.systems.contains(&system)
+        self.systems.is_empty() && !system.is_encrypted() || self.systems.contains(&system)
     }
 }
 

@@ -53,18 +53,7 @@ impl System {
     /// Whether it is one of our own.
     #[must_use]
     pub fn is_ours(self) -> bool {
-        match self.name {
-            SystemName::Text
-            | SystemName::Native
-            | SystemName::TextTls
-            | SystemName::NativeTls
-            | SystemName::WebSocket => true,
-            SystemName::Mosquitto | SystemName::Nats | SystemName::Ngircd | SystemName::Ejabberd => false,
-        }
-    }
-
-    fn is_encrypted(self) -> bool {
-        matches!(self.name, SystemName::TextTls | SystemName::NativeTls)
+        self.program().is_none()
     }
 
     /// Whether the options select it.
@@ -76,18 +65,22 @@ impl System {
     /// The program that is not installed, if any.
     #[must_use]
     pub fn missing(self) -> Option<&'static str> {
-        let program = match self.name {
+        self.program().filter(|program| process::find(program).is_none())
+    }
+
+    /// The program of another system; ours are the launcher's.
+    fn program(self) -> Option<&'static str> {
+        match self.name {
             SystemName::Text
             | SystemName::Native
             | SystemName::TextTls
             | SystemName::NativeTls
-            | SystemName::WebSocket => return None,
-            SystemName::Mosquitto => mosquitto::PROGRAM,
-            SystemName::Nats => nats::PROGRAM,
-            SystemName::Ngircd => ngircd::PROGRAM,
-            SystemName::Ejabberd => ejabberd::PROGRAM,
-        };
-        process::find(program).is_none().then_some(program)
+            | SystemName::WebSocket => None,
+            SystemName::Mosquitto => Some(mosquitto::PROGRAM),
+            SystemName::Nats => Some(nats::PROGRAM),
+            SystemName::Ngircd => Some(ngircd::PROGRAM),
+            SystemName::Ejabberd => Some(ejabberd::PROGRAM),
+        }
     }
 
     /// Starts it with an empty store.
@@ -101,7 +94,7 @@ impl System {
             | SystemName::TextTls
             | SystemName::NativeTls
             | SystemName::WebSocket => {
-                return Ok(Running::Launcher(Launcher::start(place, self.is_encrypted())?));
+                return Ok(Running::Launcher(Launcher::start(place, self.name.is_encrypted())?));
             }
             SystemName::Mosquitto => mosquitto::start(place).await?,
             SystemName::Nats => nats::start(place).await?,
@@ -116,7 +109,7 @@ impl Running {
     /// Where the clients of a system connect.
     #[must_use]
     pub fn address(&self, system: System) -> Address {
-        let is_tls = system.is_encrypted();
+        let is_tls = system.name.is_encrypted();
         let at = match self {
             Self::Launcher(launcher) if system.protocol == Protocol::WebSocket => launcher.page,
             Self::Launcher(launcher) if is_tls => launcher.encrypted,

@@ -20,7 +20,7 @@ use super::output;
 /// Where the pair is written, below the data directory.
 const CERTIFICATE: &str = "tls/certificate.pem";
 const KEY: &str = "tls/key.pem";
-/// Apple's systems accept no certificate for longer (HT210176); each new one must be trusted again, so it is not shorter.
+/// Apple's systems reject certificates that are valid for longer (HT210176). It is not shorter because users must trust each new one.
 const LIFETIME: Duration = Duration::from_secs(820 * DAY);
 const DAY: u64 = 86_400;
 /// Other machines' clocks may be behind.

@@ -18,7 +18,7 @@ pub(crate) struct Signal {
 impl Signal {
     /// Raises the flag. A task that does not wait now finds it raised when it next does.
     pub(crate) fn raise(&self) {
-        // Whoever raised it before wakes the waiter.
+        // If it was raised already, that call has woken the waiter.
         if !self.is_raised.swap(true, Ordering::AcqRel) {
             self.waiter.wake();
         }
