@@ -13,6 +13,10 @@ use tempfile::TempDir;
 /// Time limit of an action on the page.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How often a chromedriver is started anew. It takes a free IPv6 port from the system and then ends if the IPv4 port of the same number is in
+/// use, which connections of other tests can cause.
+const START_ATTEMPTS: u32 = 10;
+
 /// The code of a key in WebDriver.
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const ESCAPE: &str = "\u{e00c}";
@@ -43,15 +47,10 @@ impl Driver {
             return None;
         }
         kit::context::install_tls();
-        let spawned =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut process = spawned.unwrap_or_else(|error| {
-            panic!("chromedriver cannot be started ({error}); install Debian's chromium and chromium-driver, or set P2P_TEST_SKIP_BROWSER=1")
-        });
-        let stdout = process.stdout.take().expect("it was asked for");
-        let port = BufReader::new(stdout).lines().map_while(Result::ok).find_map(|line| port_in(&line));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
-        Some(Self { process, port: port.expect("chromedriver says its port"), client })
+        let (process, port) =
+            (0..START_ATTEMPTS).find_map(|_| start_chromedriver()).expect("chromedriver says its port");
+        Some(Self { process, port, client })
     }
 
     /// Opens a browser with a window of this size in CSS pixels.
@@ -96,6 +95,21 @@ fn say_left_out() {
 }
 
 /// `ChromeDriver was started successfully on port 38467.`
+/// Starts a chromedriver and reads its port; `None` if it ended before it said one.
+fn start_chromedriver() -> Option<(Child, u16)> {
+    let spawned =
+        Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut process = spawned.unwrap_or_else(|error| {
+        panic!("chromedriver cannot be started ({error}); install Debian's chromium and chromium-driver, or set P2P_TEST_SKIP_BROWSER=1")
+    });
+    let stdout = process.stdout.take().expect("it was asked for");
+    let port = BufReader::new(stdout).lines().map_while(Result::ok).find_map(|line| port_in(&line));
+    if port.is_none() {
+        process.wait().expect("a process that closed its output can be awaited");
+    }
+    Some((process, port?))
+}
+
 fn port_in(line: &str) -> Option<u16> {
     line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
 }
