@@ -1,17 +1,21 @@
-//! Listens, on a thread of its own.
+//! Listens, and serves on a thread of its own from the first connection on: until then it costs a socket and a task.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use kit::http::{Listener, Server};
 use kit::places::Places;
 use kit::{Exit, Failure};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
 
 use super::app::App;
@@ -31,40 +35,48 @@ const SUBSCRIBERS_PER_ADDRESS: usize = 8;
 /// Threads for reading files; they end when there is nothing to read.
 const BLOCKING: usize = 4;
 
+/// Pause after there could be no thread for the server.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The thread that serves, once there is one.
+type Thread = Arc<Mutex<Option<JoinHandle<()>>>>;
+
 /// The server; dropped, it ends.
 pub(crate) struct ConsoleServer {
     end: CancellationToken,
-    thread: Option<JoinHandle<()>>,
+    thread: Thread,
     read_only: Arc<AtomicBool>,
     /// A Unix socket's path and inode.
     socket: Option<(PathBuf, u64)>,
 }
 
 impl ConsoleServer {
-    /// Begins to serve.
+    /// Listens from now on. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the address cannot be listened on, the token cannot be made, or there can be no more threads.
+    /// When the address cannot be listened on, or the token cannot be made.
     pub(crate) fn start(spec: &ConsoleSpec, setting: Setting) -> Result<Self, Failure> {
         let token = match &spec.listen {
             ConsoleAddress::Tcp(address) => Some(token(&setting.data, *address)?),
             ConsoleAddress::Unix(_) => None,
         };
         let (listener, socket) = listen(&spec.listen, &setting.data)?;
+        let readiness = listener.readiness()?;
         let end = CancellationToken::new();
         let read_only = Arc::new(AtomicBool::new(spec.read_only));
-        let places = Places::new(SUBSCRIBERS, SUBSCRIBERS_PER_ADDRESS);
-        let app = Arc::new(App::new(setting, Arc::clone(&read_only), token, places, end.clone()));
-        let ended = end.clone();
+        let (ended, only_shows) = (end.clone(), Arc::clone(&read_only));
         let serve = move || {
+            let places = Places::new(SUBSCRIBERS, SUBSCRIBERS_PER_ADDRESS);
+            let app = Arc::new(App::new(setting, only_shows, token, places, ended.clone()));
             let server = Server::new(router::router(app)).with_places(Places::new(CONNECTIONS, PER_ADDRESS));
             if let Err(error) = run(server, listener, ended) {
                 tracing::error!(%error, "cannot serve the console");
             }
         };
-        let thread = std::thread::Builder::new().name("console-http".to_owned()).spawn(serve)?;
+        let thread = Thread::default();
+        tokio::spawn(serve_from_first_connection(readiness, end.clone(), Arc::clone(&thread), serve));
         tracing::info!(address = %spec.listen, read_only = spec.read_only, "serving the console");
-        Ok(Self { end, thread: Some(thread), read_only, socket })
+        Ok(Self { end, thread, read_only, socket })
     }
 
     /// Whether it only shows, from now on.
@@ -76,7 +88,8 @@ impl ConsoleServer {
 impl Drop for ConsoleServer {
     fn drop(&mut self) {
         self.end.cancel();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // A panic in there has been said already, and concerns nobody else.
             let _ = thread.join();
         }
@@ -85,6 +98,53 @@ impl Drop for ConsoleServer {
             && inode_of(path).is_ok_and(|there| there == *inode)
         {
             let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Waits for the first connection, and starts the thread that serves.
+async fn serve_from_first_connection(
+    readiness: AsyncFd<OwnedFd>,
+    end: CancellationToken,
+    thread: Thread,
+    serve: impl FnOnce() + Send + 'static,
+) {
+    tokio::select! {
+        () = end.cancelled() => return,
+        // It fails only when the runtime is ending.
+        ready = readiness.readable() => if ready.is_err() { return },
+    }
+    // Shared, so that it is still there if a thread cannot be started.
+    let serve = Arc::new(Mutex::new(Some(serve)));
+    while !start_thread(&thread, &end, &serve) {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether a thread was started, or is not needed any more.
+fn start_thread(
+    thread: &Thread,
+    end: &CancellationToken,
+    serve: &Arc<Mutex<Option<impl FnOnce() + Send + 'static>>>,
+) -> bool {
+    // Locked until the thread is in its place: who drops the server ends it first, and then waits for what is here.
+    let mut thread = thread.lock().unwrap_or_else(PoisonError::into_inner);
+    if end.is_cancelled() {
+        return true;
+    }
+    let serve = Arc::clone(serve);
+    let work = move || {
+        let serve = serve.lock().unwrap_or_else(PoisonError::into_inner).take();
+        serve.into_iter().for_each(|serve| serve());
+    };
+    match std::thread::Builder::new().name("console-http".to_owned()).spawn(work) {
+        Ok(started) => {
+            *thread = Some(started);
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot start a thread for the console; trying again");
+            false
         }
     }
 }
@@ -106,6 +166,21 @@ fn token(data: &Path, address: SocketAddr) -> Result<crate::token_file::TokenFil
 enum Bound {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+impl Bound {
+    /// A descriptor that is readable while a connection waits.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for the sake of types that do not own their descriptor; this one does"
+    )]
+    fn readiness(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        let descriptor = match self {
+            Self::Tcp(listener) => listener.try_clone()?.into(),
+            Self::Unix(listener) => listener.try_clone()?.into(),
+        };
+        AsyncFd::with_interest(descriptor, Interest::READABLE)
+    }
 }
 
 fn run(server: Server, listener: Bound, end: CancellationToken) -> io::Result<()> {

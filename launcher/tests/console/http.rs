@@ -34,6 +34,26 @@ fn everything_that_the_command_line_shows_is_answered() {
     assert!(document["paths"]["/logs"]["get"]["parameters"].as_array().unwrap().len() >= 4);
 }
 
+/// Which threads the launcher has for its console.
+fn threads(console: &Console) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", console.launcher.pid())).unwrap();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|name| name.trim_end() == "console-http").count()
+}
+
+#[test]
+fn until_the_first_connection_there_is_only_a_socket() {
+    let console = Console::start("");
+    assert_eq!(threads(&console), 0);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let ask = || console.get("/api/v1/session").status;
+        let at_once: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+        at_once.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(answers, [200; 20]);
+    assert_eq!(threads(&console), 1);
+}
+
 #[test]
 fn logs_are_read_searched_and_bounded() {
     let many = "[components.many]\ncommand = ['sh', '-c', 'echo LOUD enough; seq 6000; exec sleep 600']\nneeds = []\n";
