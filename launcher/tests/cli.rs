@@ -76,7 +76,7 @@ fn help_ends_with_examples_and_the_exit_codes() {
         !said(&Home::new().run(&["logs", "--help"])).contains("--data"),
         "shared options are listed once"
     );
-    assert_ends(&Home::new().run(&["--version"]), 0, &["launcher 0."]);
+    assert_ends(&Home::new().run(&["--version"]), 0, &[concat!("launcher ", env!("CARGO_PKG_VERSION"))]);
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn shells_complete_commands_flags_and_components() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish"] {
         let output = home.run(&["completions", shell]);
-        assert_ends(&output, 0, &["doctor", " names 2>/dev/null)", "follow"]);
+        assert_ends(&output, 0, &["doctor", " names 2>/dev/null)", "follow", " p2p-chat"]);
     }
     assert_ends(&home.run(&["completions", "cobol"]), 64, &["bash"]);
     // As bash itself does when tab is pressed.
@@ -379,7 +379,7 @@ fn shells_complete_commands_flags_and_components() {
                   [components.web]\ncommand = ['true']\nreplicas = 2\n";
     std::fs::write(home.dir.path().join("shells.toml"), config).unwrap();
     let completed = |command: &str, word: &str| {
-        let script = r#"eval "$("$0" completions bash)"; COMP_WORDS=("$0" "$1" "$2"); COMP_CWORD=2
+        let script = r#"eval "$("$0" completions bash)"; complete -p p2p-chat >/dev/null || exit; COMP_WORDS=("$0" "$1" "$2"); COMP_CWORD=2
                         _launcher "$0" "$2" "$1"; echo "completed: ${COMPREPLY[*]}""#;
         let mut bash = std::process::Command::new("bash");
         bash.args(["-c", script, env!("CARGO_BIN_EXE_launcher"), command, word]).current_dir(home.dir.path());
@@ -396,11 +396,23 @@ fn shells_complete_commands_flags_and_components() {
 #[test]
 fn every_command_that_is_shown_has_a_manual_page() {
     let home = Home::new();
-    assert_ends(&home.run(&["man"]), 0, &[".TH launcher 1", "Exit codes"]);
+    assert_ends(&home.run(&["man"]), 0, &[".TH launcher 1", ".SH EXIT STATUS"]);
     let pages = home.dir.path().join("man1");
     assert_ends(&home.run(&["man", pages.to_str().unwrap()]), 0, &[]);
     let page = std::fs::read_to_string(pages.join("launcher-status.1")).unwrap();
     assert!(page.contains("watch"), "{page}");
+    assert_eq!(std::fs::read_to_string(pages.join("p2p-chat.1")).unwrap(), ".so man1/launcher.1\n");
+    let shown =
+        std::process::Command::new("man").arg(pages.join("launcher.1")).env("MANWIDTH", "80").output();
+    // Without man nobody is asked.
+    if let Some(shown) = shown.ok().filter(|shown| shown.status.success()) {
+        let shown = said(&shown);
+        for line in
+            ["launcher --no-openai --detach                     start without", "   64  usage error\n"]
+        {
+            assert!(shown.contains(line), "'{line}' is not in:\n{shown}");
+        }
+    }
     assert!(pages.join("launcher.1").exists() && !pages.join("launcher-shim.1").exists());
     assert_ends(&home.run(&["man", "/dev/null/x"]), 1, &["cannot write manual pages into /dev/null/x"]);
 }

@@ -20,8 +20,20 @@ pub(super) fn completions(mut command: clap::Command, args: &Args) -> Result<Exi
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "launcher", &mut script);
     let script = String::from_utf8_lossy(&script).replace(NAMES, question(args.shell));
-    output::line(script.trim_end());
+    output::line(&for_both_names(args.shell, script.trim_end()));
     Ok(Exit::Fine)
+}
+
+/// The script for `launcher`, made to complete `p2p-chat`, too. A shell looks for a script by the command's name: packages install a link.
+fn for_both_names(shell: Shell, script: &str) -> String {
+    match shell {
+        Shell::Bash => script.replace(" -o default launcher\n", " -o default launcher p2p-chat\n"),
+        Shell::Zsh => script
+            .replacen("#compdef launcher\n", "#compdef launcher p2p-chat\n", 1)
+            .replace("compdef _launcher launcher\n", "compdef _launcher launcher p2p-chat\n"),
+        Shell::Fish => format!("{script}\ncomplete -c p2p-chat -w launcher"),
+        _ => script.to_owned(),
+    }
 }
 
 /// How a shell's script asks for the names. Bash does so in double quotes; zsh (`_arguments`) and fish (`complete -a`) evaluate what

@@ -63,9 +63,12 @@ use kit::{Exit, Failure};
 pub use code::Code;
 use options::{Nothing, Switches, Where, With};
 
+/// The number, and what `build.rs` knows of the commit.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("P2P_CHAT_REVISION"));
+
 /// Run a self-hosted chat and keep it running.
 #[derive(Debug, Parser)]
-#[command(name = "launcher", version, max_term_width = 100, subcommand_help_heading = "Commands")]
+#[command(name = "launcher", version = VERSION, max_term_width = 100, subcommand_help_heading = "Commands")]
 struct Cli {
     #[command(flatten)]
     place: Where,
@@ -260,6 +263,8 @@ fn after_help() -> String {
   launcher check                                    check the configuration and the ports
   launcher logs chat-server -f                      follow one component's log
   launcher chat --name alice                        chat in this terminal
+
+Packages install this program also as 'p2p-chat'; both names do the same.
 
 Exit codes:",
     );

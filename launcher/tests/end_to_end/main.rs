@@ -20,4 +20,5 @@ mod stopped;
 mod terminal;
 mod text;
 mod trace;
+mod upgrade;
 mod websocket;
