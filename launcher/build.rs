@@ -1,7 +1,6 @@
 //! Gives `--version` the commit that a release is built of.
 //!
 //! Only of a release: a debug build would be made anew after each commit.
-#![expect(clippy::print_stdout, reason = "a build script talks to cargo this way")]
 
 #[path = "build/revision.rs"]
 mod revision;

@@ -24,6 +24,7 @@ mod schema;
 mod store_error;
 mod unread;
 mod verify;
+mod way_back;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ use writer::{Command, Publishing, QUEUE, Writer};
 pub use inspect::inspect;
 pub use open_error::SqliteOpenError;
 pub use verify::verify;
+pub use way_back::WayBack;
 
 /// The result of beginning a plan.
 enum Begun {

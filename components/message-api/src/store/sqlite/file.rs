@@ -31,9 +31,7 @@ pub(super) fn open(
     let version = schema::version(&connection).map_err(sqlite)?;
     match version {
         Version::Foreign => return Err(SqliteOpenError::Foreign(path.to_owned())),
-        Version::Newer(found) => {
-            return Err(SqliteOpenError::Newer { path: path.to_owned(), found, known: schema::VERSION });
-        }
+        Version::Newer(found) => return Err(SqliteOpenError::newer(path, found)),
         Version::Ours(from) if from < schema::VERSION => {
             let kept = migration::migrate(path, connection, from, tell).map_err(|error| error.of(path))?;
             tell(&format!(

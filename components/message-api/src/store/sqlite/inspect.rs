@@ -74,8 +74,7 @@ fn validate(path: &Path, file: &FileStart) -> Result<(), SqliteOpenError> {
     }
     let (ours, version) = (file.number(APPLICATION_AT) == application(), file.number(VERSION_AT) as usize);
     if ours && version > schema::VERSION {
-        let path = path.to_owned();
-        return Err(SqliteOpenError::Newer { path, found: version, known: schema::VERSION });
+        return Err(SqliteOpenError::newer(path, version));
     }
     if has_log(path) {
         return Ok(());

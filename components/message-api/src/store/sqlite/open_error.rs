@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use kit::Exit;
 use rusqlite::ErrorCode;
 
+use super::schema;
+use super::way_back::WayBack;
+
 /// A database file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteOpenError {
@@ -22,8 +25,9 @@ pub enum SqliteOpenError {
     },
     /// A newer version made it.
     #[error(
-        "'{}' was made by a newer P2P Chat (schema {found}, this one knows {known}); update this program",
-        .path.display()
+        "'{}' was made by a newer P2P Chat (schema {found}, this one knows {known}); update this program{}",
+        .path.display(),
+        .way_back.as_ref().map_or_else(String::new, |way| format!(", or {way}"))
     )]
     Newer {
         /// Path of the file.
@@ -32,6 +36,8 @@ pub enum SqliteOpenError {
         found: usize,
         /// The newest version that this program knows.
         known: usize,
+        /// The copy that this program can open, if there is one.
+        way_back: Option<WayBack>,
     },
     /// It cannot be created or written.
     #[error("'{}' cannot be opened for writing; check the directory and its rights", .path.display())]
@@ -88,6 +94,11 @@ impl SqliteOpenError {
             Self::Full(_) => Exit::Unavailable,
             Self::Log { .. } | Self::Moved(_) | Self::Migration { .. } | Self::Other { .. } => Exit::Failure,
         }
+    }
+
+    /// For a file of the newer version `found`.
+    pub(super) fn newer(path: &Path, found: usize) -> Self {
+        Self::Newer { path: path.to_owned(), found, known: schema::VERSION, way_back: WayBack::of(path) }
     }
 
     pub(crate) fn from_sqlite(path: &Path, source: rusqlite::Error) -> Self {
