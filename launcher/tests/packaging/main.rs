@@ -1,7 +1,11 @@
 //! What is distributed: the licences of others, the version, the packages.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod licences;
+mod packages;
 mod revision;
 
 use std::path::{Path, PathBuf};
