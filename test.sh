@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test of P2P Chat, and first brings what they need: cargo-nextest, a MongoDB server, Chromium with its
-# driver, tmux, strace, sqlite3.
+# driver, tmux, strace, sqlite3, ncat.
 #
 #   ./test.sh              everything
 #   ./test.sh --no-mongo   without MongoDB            (the tests that need one are left out, and it says so)
@@ -130,6 +130,17 @@ bring_iproute() {
   install_debian iproute2
 }
 
+# Clients that others wrote, of TLS.
+bring_clients() {
+  local program missing=()
+  for program in curl ncat openssl python3; do
+    have "$program" || missing+=("$program")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  can_install || fail "the tests of TLS need ${missing[*]}: install them, or set P2P_TEST_SKIP_CLIENTS=1"
+  install_debian "${missing[@]}"
+}
+
 page_modules() {
   if have node; then
     say "the page's modules"
@@ -146,6 +157,7 @@ bring_tmux
 bring_sqlite
 bring_iproute
 [ "${P2P_TEST_SKIP_STRACE:-}" = 1 ] || bring_strace
+[ "${P2P_TEST_SKIP_CLIENTS:-}" = 1 ] || bring_clients
 page_modules
 say "all tests, end to end on SQLite"
 cargo nextest run --profile crowded --test-threads "$(($(nproc) * 2))" --workspace --locked "$@"

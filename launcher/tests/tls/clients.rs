@@ -108,11 +108,20 @@ fn curl_gets_the_page_and_the_api_and_is_told_of_the_wrong_port() {
 #[test]
 fn ncat_chats_in_the_book_dialect() {
     let world = World::up();
+    let (mut bob, _) = LineClient::login(world.launcher.home.chat, "bob");
     let (host, port) = (world.book.ip().to_string(), world.book.port().to_string());
     let certificate = world.certificate();
     let trust =
         ["--ssl-verify", "--ssl-trustfile", certificate.to_str().unwrap(), "--ssl-servername", "localhost"];
     let arguments = [&["--ssl", "--no-shutdown", "-i", "3s"][..], &trust, &[&host, &port]].concat();
-    let Some(heard) = output("ncat", &arguments, "ada\n") else { return };
-    assert!(text(&heard).contains("username") || text(&heard).contains("ada"), "{heard:?}");
+    // It stays until nothing was said for a while.
+    let Some(heard) = output("ncat", &arguments, "ada\nbob-encrypted\nada-to myself\n") else { return };
+    bob.until("encrypted\n");
+    assert!(text(&heard).contains("ada: to myself"), "{heard:?}");
+    let other = ["--ssl", "--ssl-verify", "--ssl-servername", "localhost", &host, &port];
+    let refused = output("ncat", &other, "ada\n").unwrap();
+    assert!(
+        !refused.status.success() && refused.stdout.is_empty(),
+        "nobody it trusts signed it: {refused:?}"
+    );
 }
