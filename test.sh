@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test of P2P Chat, and first brings what they need: cargo-nextest, a MongoDB server, Chromium with its
-# driver, tmux, strace, sqlite3, ncat.
+# driver, tmux, strace, sqlite3, ncat, nginx, Caddy, Apache.
 #
 #   ./test.sh              everything
 #   ./test.sh --no-mongo   without MongoDB            (the tests that need one are left out, and it says so)
@@ -130,15 +130,18 @@ bring_iproute() {
   install_debian iproute2
 }
 
-# Clients that others wrote, of TLS.
+# Clients that others wrote, of TLS, and proxies.
 bring_clients() {
   local program missing=()
-  for program in curl ncat openssl python3; do
+  for program in curl ncat openssl python3 nginx caddy; do
     have "$program" || missing+=("$program")
   done
+  have apache2 || missing+=(apache2-bin)
+  [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing+=(libnginx-mod-stream)
   [ ${#missing[@]} = 0 ] && return
-  can_install || fail "the tests of TLS need ${missing[*]}: install them, or set P2P_TEST_SKIP_CLIENTS=1"
-  install_debian "${missing[@]}"
+  can_install || fail "the tests of TLS and proxies need ${missing[*]}: install them, or set P2P_TEST_SKIP_CLIENTS=1"
+  # No service of these packages is to start: as in single-user mode.
+  RUNLEVEL=1 install_debian "${missing[@]}"
 }
 
 page_modules() {

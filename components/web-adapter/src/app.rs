@@ -8,6 +8,7 @@ use kit::places::Places;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::forwarded::Forwarders;
 use crate::legacy::Lists;
 use crate::metrics::Metrics;
 use crate::origins::Origins;
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) base_path: String,
     pub(crate) hosts: Hosts,
     pub(crate) origins: Origins,
+    pub(crate) forwarders: Forwarders,
     pub(crate) servers: ChatServers,
     pub(crate) places: Places,
     pub(crate) logins: Logins,

@@ -30,6 +30,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Addresses of proxies that send a PROXY header (version 1 or 2). From other addresses such a header is rejected.
     pub proxies: Vec<IpAddr>,
+    /// Addresses of HTTP proxies whose `X-Forwarded-For` names the client. From other addresses it means nothing.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Logins per minute from one address, sustained and as a burst; loopback has a limit that only a broken program reaches. 0 disables
     /// the limit.
     pub logins_per_minute: u32,
@@ -60,6 +62,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             proxies: Vec::new(),
+            trusted_proxies: Vec::new(),
             logins_per_minute: 300,
         }
     }
@@ -75,7 +78,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         let lists = (config.chat_servers.len(), config.allowed_origins.len(), config.allowed_hosts.len());
         assert_eq!(lists, (0, 0, 0));
-        assert!(config.proxies.is_empty());
+        assert!(config.proxies.is_empty() && config.trusted_proxies.is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod config;
 
 mod app;
 mod assets;
+mod forwarded;
 mod frame;
 mod legacy;
 mod metrics;
@@ -83,6 +84,7 @@ pub async fn serve(
         origins,
         servers: ChatServers::new(chat, &config.chat_servers),
         places: Places::new(MAX_SOCKETS, MAX_SOCKETS_PER_ADDRESS),
+        forwarders: forwarded::Forwarders::new(&config.trusted_proxies),
         logins: Logins::new(config.logins_per_minute),
         lists: Arc::default(),
         metrics: Arc::default(),

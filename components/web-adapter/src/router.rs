@@ -83,17 +83,18 @@ async fn open(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
+    let client = app.forwarders.client(peer.ip(), &headers);
     // A page that cannot read why its WebSocket was refused asks by a POST, which carries its origin as well.
     if let Err(refusal) = app.origins.check(&headers) {
         app.metrics.refused.add(1);
-        tracing::warn!(%peer, "rejected a WebSocket: {refusal}");
+        tracing::warn!(%client, "rejected a WebSocket: {refusal}");
         return (StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response();
     }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let Ok(place) = app.places.take(peer.ip()) else {
+    let Ok(place) = app.places.take(client) else {
         app.metrics.refused.add(1);
         let retry = [(header::RETRY_AFTER, "5")];
         return (StatusCode::SERVICE_UNAVAILABLE, retry, "too many connections\n").into_response();
@@ -103,8 +104,7 @@ async fn open(
     socket::bounded(upgrade).on_upgrade(move |web_socket| {
         sessions.track_future(async move {
             let _place = place;
-            session::run(Socket::new(web_socket, connection, Arc::clone(&app.metrics)), peer.ip(), &app)
-                .await;
+            session::run(Socket::new(web_socket, connection, Arc::clone(&app.metrics)), client, &app).await;
         })
     })
 }
