@@ -376,13 +376,15 @@ impl From<std::io::Error> for Failed {
 
 /// The HTTP client: without a proxy for endpoints on this machine, and without redirects.
 pub(crate) fn client(config: &Config, endpoint: &Url) -> reqwest::Client {
-    let builder = reqwest::Client::builder()
-        .connect_timeout(config.connect_timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("p2p-chat/", env!("CARGO_PKG_VERSION")))
-        .tcp_nodelay(true);
-    let builder = if transport::http::is_local(endpoint) { builder.no_proxy() } else { builder };
-    builder.build().expect("a client can always be built once TLS is installed")
+    let is_local = transport::http::is_local(endpoint);
+    transport::http::trusting_the_system(|builder| {
+        let builder = builder
+            .connect_timeout(config.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("p2p-chat/", env!("CARGO_PKG_VERSION")))
+            .tcp_nodelay(true);
+        if is_local { builder.no_proxy() } else { builder }
+    })
 }
 
 /// The header with the key.

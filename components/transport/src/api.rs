@@ -56,12 +56,7 @@ impl ApiClient {
     /// When no TLS implementation was installed; see [`kit::context::install_tls`].
     #[must_use]
     pub fn new(address: SocketAddr, token: Secret) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .expect("a client without files or proxies can always be built once TLS is installed");
+        let http = crate::http::unencrypted(|it| it.tcp_nodelay(true).connect_timeout(CONNECT_TIMEOUT));
         Self { http, base: crate::url::base(address, &["v1"]), token }
     }
 

@@ -1,10 +1,33 @@
-//! What the clients of others' HTTP servers share: a model's endpoint, a webhook.
+//! What clients of HTTP servers share: of our own, and of others, such as a model's endpoint or a webhook.
 
 use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::Url;
+use reqwest::{Client, ClientBuilder, Url};
+
+/// A client of our own servers, which are reached without TLS: it trusts no certificate, and does not read those of the system.
+///
+/// # Panics
+/// When no TLS implementation was installed; see [`kit::context::install_tls`].
+#[must_use]
+pub fn unencrypted(configure: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Client {
+    let builder = Client::builder().no_proxy().tls_certs_only([]);
+    configure(builder).build().expect("a client without files or proxies can be built once TLS is installed")
+}
+
+/// A client that trusts the certificate authorities of the system. Where there are none, as in a small container, its connections with TLS
+/// fail, and others work.
+///
+/// # Panics
+/// When no TLS implementation was installed; see [`kit::context::install_tls`].
+#[must_use]
+pub fn trusting_the_system(configure: impl Fn(ClientBuilder) -> ClientBuilder) -> Client {
+    let built = configure(Client::builder()).build();
+    built
+        .or_else(|_| configure(Client::builder().tls_certs_only([])).build())
+        .expect("a client that trusts no certificate can be built once TLS is installed")
+}
 
 /// Whether the server is on this machine, where no proxy is used.
 #[must_use]

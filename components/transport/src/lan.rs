@@ -37,8 +37,7 @@ impl LanClient {
     /// When no TLS implementation was installed; see [`kit::context::install_tls`].
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build();
-        let http = http.expect("a client without files or proxies can always be built once TLS is installed");
+        let http = crate::http::unencrypted(|it| it);
         Self { http, base: crate::url::base(address, &["api", "v1"]) }
     }
 

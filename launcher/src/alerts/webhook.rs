@@ -7,7 +7,7 @@ use kit::Secret;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode, Url};
 use tokio::sync::watch;
-use transport::http::{cause, is_local};
+use transport::http::{cause, is_local, trusting_the_system};
 
 use super::alert::Alert;
 use super::backlog::Backlog;
@@ -52,16 +52,17 @@ async fn build(url: &Url) -> Option<Client> {
     let is_local = is_local(url);
     let build = move || {
         kit::context::install_tls();
-        let builder = Client::builder()
-            .connect_timeout(CONNECT_LIMIT)
-            .timeout(LIMIT)
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("p2p-chat/", env!("CARGO_PKG_VERSION")));
-        if is_local { builder.no_proxy().build() } else { builder.build() }
+        trusting_the_system(|builder| {
+            let builder = builder
+                .connect_timeout(CONNECT_LIMIT)
+                .timeout(LIMIT)
+                .redirect(reqwest::redirect::Policy::none())
+                .pool_max_idle_per_host(0)
+                .user_agent(concat!("p2p-chat/", env!("CARGO_PKG_VERSION")));
+            if is_local { builder.no_proxy() } else { builder }
+        })
     };
-    let built = tokio::task::spawn_blocking(build).await.ok()?;
-    built.inspect_err(|error| tracing::error!(%error, "launcher.webhook cannot be used")).ok()
+    tokio::task::spawn_blocking(build).await.ok()
 }
 
 async fn deliver(client: &Client, url: &Url, token: Option<&Secret>, alert: &Alert) -> Result<(), String> {

@@ -13,6 +13,7 @@ mod faults;
 mod http;
 mod lost_store;
 mod metrics;
+mod no_authorities;
 mod probe;
 mod readme;
 mod running;
