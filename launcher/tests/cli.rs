@@ -394,6 +394,37 @@ fn shells_complete_commands_flags_and_components() {
 }
 
 #[test]
+fn help_explains_commands_and_keys() {
+    let home = Home::new();
+    let logs = home.run(&["help", "logs"]);
+    assert_ends(&logs, 0, &["Usage: launcher logs", "--follow"]);
+    assert_eq!(said(&logs), said(&home.run(&["logs", "--help"])));
+    let key = home.run(&["help", "config", "chat-server.max-connections"]);
+    assert_ends(
+        &key,
+        0,
+        &["chat-server.max-connections    default: 10000\n    The maximum number of connections.\n"],
+    );
+    assert_ends(&home.run(&["help", "config", "tls"]), 0, &["tls.certificate", "tls.key"]);
+    assert_ends(&home.run(&["help", "config"]), 0, &["launcher.watch", "lan-peer.enabled"]);
+    let wrong = home.run(&["help", "config", "chat-server.lisen"]);
+    assert_ends(&wrong, 64, &["no key 'chat-server.lisen'; did you mean 'chat-server.listen'?"]);
+    assert_ends(&home.run(&["help", "chatt"]), 64, &["there is no command 'chatt'"]);
+}
+
+#[test]
+fn the_tour_names_this_machines_addresses() {
+    let home = Home::new();
+    let page = home.page.to_string();
+    let output = home.run(&["tour"]);
+    assert_ends(
+        &output,
+        0,
+        &["Nothing runs yet", &format!("nc {} {}", home.chat.ip(), home.chat.port()), &page],
+    );
+}
+
+#[test]
 fn every_command_that_is_shown_has_a_manual_page() {
     let home = Home::new();
     assert_ends(&home.run(&["man"]), 0, &[".TH launcher 1", ".SH EXIT STATUS"]);

@@ -97,6 +97,16 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "history",
         &[("history --with bob", "one conversation"), ("history --export json", "everything as JSON")],
     ),
+    ("demo", &[("demo", "until ctrl-C"), ("demo --name alex", "the people write to alex")]),
+    ("tour", &[("tour", "with this machine's addresses")]),
+    (
+        "help",
+        &[
+            ("help logs", "the same as 'launcher logs --help'"),
+            ("help config chat-server.listen", "what the key means"),
+            ("help config web-adapter", "all keys of the section"),
+        ],
+    ),
 ];
 
 /// The options that every command has.

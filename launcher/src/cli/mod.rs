@@ -11,6 +11,7 @@ mod component_name;
 mod console;
 mod control;
 mod crashes;
+mod demo;
 mod detach;
 mod doctor;
 mod down;
@@ -18,6 +19,7 @@ mod examples;
 mod files;
 mod foreground;
 mod guard;
+mod help;
 mod history;
 mod identity;
 mod import;
@@ -47,6 +49,7 @@ mod table;
 mod tls;
 mod token;
 mod top;
+mod tour;
 mod trace;
 mod umask;
 mod up;
@@ -69,6 +72,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("P2P_CHAT_REVISION
 /// Run a self-hosted chat and keep it running.
 #[derive(Debug, Parser)]
 #[command(name = "launcher", version = VERSION, max_term_width = 100, subcommand_help_heading = "Commands")]
+#[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]
     place: Where,
@@ -143,6 +147,15 @@ enum Command {
     Chat(With<chat::Args>),
     /// Show, search and export this machine's message history
     History(With<history::Args>),
+    /// Show a throw-away chat with people in it; everything is deleted at the end
+    Demo(demo::Args),
+    /// Print the first five things to try
+    Tour(With<Nothing>),
+    /// Print a command's help, or what a configuration key means
+    Help(help::Args),
+    /// Chats in a demonstration.
+    #[command(hide = true)]
+    People(demo::people::Args),
     /// Ends what is left of a run once its launcher is gone.
     #[command(hide = true)]
     Guard(guard::Args),
@@ -200,6 +213,7 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
     let exit = match cli.command {
         None => return up::up(place, first, With::default()),
         Some(Command::Up(it)) => return up::up(place, first, it),
+        Some(Command::Demo(args)) => return demo::demo(&args),
         Some(Command::Check(it)) => check::check(&place.then(it.place), &first.without, &it.args),
         Some(Command::Doctor(it)) => doctor::doctor(&place.then(it.place), &it.args),
         Some(Command::Status(it)) => status::status(&place.then(it.place), &it.args),
@@ -232,6 +246,9 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
         Some(Command::Man(it)) => man::man(definition(), &it),
         Some(Command::Lan(it)) => lan::lan(place.then(it.place), it.args),
         Some(Command::Chat(it)) => chat::chat(&place.then(it.place), it.args),
+        Some(Command::Tour(it)) => tour::tour(&place.then(it.place)),
+        Some(Command::Help(args)) => help::help(examples::lay_out(definition()), &args),
+        Some(Command::People(args)) => demo::people::people(&args),
     };
     exit.map(Code::Own)
 }
@@ -260,6 +277,7 @@ fn after_help() -> String {
   launcher --no-openai --detach                     start without the bot, in the background
   launcher tls self-signed                          make a certificate, for connections from other machines
   launcher --lan                                    also chat with machines on the local network
+  launcher demo                                     look at a throw-away chat with people in it
   launcher check                                    check the configuration and the ports
   launcher logs chat-server -f                      follow one component's log
   launcher chat --name alice                        chat in this terminal

@@ -7,6 +7,7 @@ mod support;
 mod backup;
 mod book;
 mod bot;
+mod demo;
 mod disk;
 mod every_way;
 mod faults;
