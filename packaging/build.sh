@@ -60,7 +60,7 @@ stage() {
 }
 
 # The unit for a program in $1 with its configuration in $2.
-unit() { sed -e '/^# The system unit/d' -e "s|@BIN@|$1|; s|@CONFIG@|$2|" "$packaging/systemd/p2p-chat.service"; }
+unit() { sed -e '/^# The system unit/d' -e "s|@BIN@|$1|g; s|@CONFIG@|$2|g" "$packaging/systemd/p2p-chat.service"; }
 
 # Archives and packages of the same commit are the same bytes.
 archive() { tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$@"; }
