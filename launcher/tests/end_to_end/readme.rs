@@ -2,28 +2,84 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::support::Home;
 use crate::support::line_client::LineClient;
 
 const README: &str = include_str!("../../../README.md");
 
-/// The text between a line that opens a block of code in `language` and the line that closes it.
-fn block(language: &str) -> &'static str {
-    let (_, rest) = README.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("```").unwrap().0
+/// The texts between lines that open a block of code in `language` and those that close it.
+fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
+    let opened = README.split(&*format!("```{language}\n").leak()).skip(1);
+    opened.map(|rest| rest.split_once("```").unwrap().0)
+}
+
+/// The one that contains a text.
+fn block(language: &str, text: &str) -> &'static str {
+    blocks(language).find(|block| block.contains(text)).unwrap()
+}
+
+/// What is shown elsewhere to work: the launcher itself runs, `./test.sh` runs this test, and the demo has tests of its own.
+const ELSEWHERE: [&str; 3] = ["cargo run --release ", "./test.sh ", "launcher demo\n"];
+
+/// Every command block, in its order, with this test's addresses instead of the default ones.
+#[test]
+fn every_command_runs() {
+    let home = Home::new().argument("--no-web");
+    let launcher = home.up();
+    let home = &launcher.home;
+    let directory = Path::new(env!("CARGO_BIN_EXE_launcher")).parent().unwrap();
+    let path = std::env::join_paths(
+        std::iter::once(directory.to_owned())
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let (mut ran, mut printed) = (0, String::new());
+    for block in blocks("sh") {
+        let block = block
+            .replace("cargo run --release --", "launcher")
+            .replace("127.0.0.1:8000", &home.api.to_string());
+        if ELSEWHERE.iter().all(|line| !block.contains(line)) {
+            let mut shell = Command::new("sh");
+            shell.args(["-ec", &block]).current_dir(home.dir.path()).stdin(Stdio::null());
+            shell.env("PATH", path.as_ref().unwrap()).env("HOME", home.dir.path());
+            shell.env("P2P_CHAT_SERVER__LISTEN", home.chat.to_string()).env_remove("P2P_CONFIG");
+            let output = shell.output().unwrap();
+            assert!(output.status.success(), "{block}\n{output:?}");
+            printed.push_str(&String::from_utf8(output.stdout).unwrap());
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 5, "chat, a certificate, a script, two of curl");
+    for text in [r#""sender":"cron","destination":"alice","message":"done""#, r#""message":"backup done""#] {
+        assert!(printed.contains(text), "{text} is not in:\n{printed}");
+    }
+}
+
+/// The configuration for friends, after its command.
+#[test]
+fn the_configuration_for_friends_is_valid() {
+    let home = Home::new();
+    std::fs::create_dir(home.dir.path().join("config")).unwrap();
+    let config =
+        block("toml", "[tls]").replace("0.0.0.0:5443", "127.0.0.1:0").replace("0.0.0.0:8443", "127.0.0.1:0");
+    std::fs::write(home.dir.path().join("config/launcher.toml"), config).unwrap();
+    assert_ne!(home.run(&["check"]).status.code(), Some(0), "there is no certificate yet");
+    assert!(home.run(&["tls", "self-signed"]).status.success());
+    let output = home.run(&["check"]);
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]
 fn the_service_in_ten_lines_answers() {
     let home = Home::new().argument("--no-web").argument("--no-thermometer");
-    let program = block("python").replace("5000", &home.chat.port().to_string());
+    let program = block("python", "echo").replace("5000", &home.chat.port().to_string());
     let program = program.replace("127.0.0.1", &home.chat.ip().to_string());
     assert!(program.lines().count() <= 10);
     let path = home.dir.path().join("echo.py");
     std::fs::write(&path, program).unwrap();
-    let config = block("toml").replace("/home/me/echo.py", path.to_str().unwrap());
+    let config = block("toml", "[components.echo]").replace("/home/me/echo.py", path.to_str().unwrap());
     std::fs::create_dir(home.dir.path().join("config")).unwrap();
     std::fs::write(home.dir.path().join("config/launcher.toml"), config).unwrap();
 
@@ -43,7 +99,7 @@ fn the_service_in_ten_lines_answers() {
 #[test]
 fn the_service_in_ten_lines_answers_people_and_not_programs() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let program = block("python").replace("5000", &server.local_addr().unwrap().port().to_string());
+    let program = block("python", "echo").replace("5000", &server.local_addr().unwrap().port().to_string());
     let mut service = Command::new("python3").arg("-c").arg(program).spawn().unwrap();
     let (mut stream, _) = server.accept().unwrap();
     stream.write_all(b"Enter your username: ").unwrap();
