@@ -117,3 +117,32 @@ fn the_service_in_ten_lines_answers_people_and_not_programs() {
     stream.shutdown(std::net::Shutdown::Both).unwrap();
     service.wait().unwrap();
 }
+
+#[test]
+fn the_picture_is_of_the_running_program() {
+    let has = |program: &str| Command::new(program).arg("-V").output().is_ok();
+    if std::env::var("P2P_TEST_SKIP_BROWSER").is_ok_and(|value| value == "1") || !has("tmux") {
+        eprintln!("skipped: it needs a browser and tmux");
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let picture = directory.path().join("chat.png");
+    let mut script = Command::new(root.join("docs/images/picture.py"));
+    script
+        .arg(env!("CARGO_BIN_EXE_launcher"))
+        .arg(&picture)
+        .env("HOME", directory.path())
+        .env("TMPDIR", directory.path());
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let size = |path: &Path| {
+        let bytes = std::fs::read(path).unwrap();
+        assert!(bytes.starts_with(b"\x89PNG"));
+        bytes[16..24].to_vec()
+    };
+    assert_eq!(size(&picture), size(&root.join("docs/images/chat.png")), "width and height");
+    let left: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_str().unwrap().starts_with("p2p-chat-demo")), "{left:?}");
+}
