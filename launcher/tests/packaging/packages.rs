@@ -146,6 +146,33 @@ fn debians_package_is_installed_run_removed_and_purged() {
     }
 }
 
+/// The long form: systemd boots, and the unit's sandbox is in force.
+#[test]
+fn systemd_runs_the_service_in_its_sandbox() {
+    let has_nspawn = Command::new("systemd-nspawn").arg("--version").output().is_ok();
+    if std::env::var_os("P2P_TEST_ROOT").is_none() || !has_nspawn || !has_namespaces() {
+        eprintln!("skipped: it needs a root with systemd in P2P_TEST_ROOT, and systemd-nspawn");
+        return;
+    }
+    let out = build(&["deb"]);
+    let scratch = tempfile::tempdir().unwrap();
+    let mut boot = Command::new("unshare");
+    boot.args(["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh"]);
+    boot.arg(root().join("launcher/tests/packaging/systemd.sh"))
+        .arg(package(&out, ".deb"))
+        .arg(scratch.path());
+    let said = said(&boot.output().unwrap());
+    for line in [
+        "state: active, healthy\ndelivered a message",
+        "CapBnd:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n",
+        "\nreloaded\nstate: active\ndelivered a message",
+        "\nstopped: success\n",
+        "\nclean\n",
+    ] {
+        assert!(said.contains(line), "'{line}' is not in:\n{said}");
+    }
+}
+
 /// An image, unpacked.
 struct Image {
     root: PathBuf,
