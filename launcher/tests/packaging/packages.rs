@@ -94,6 +94,18 @@ fn the_archive_has_the_program_its_manuals_and_the_licences() {
 }
 
 #[test]
+fn the_release_workflow_runs_scripts_of_ours() {
+    let workflow = std::fs::read_to_string(root().join(".github/workflows/release.yml")).unwrap();
+    let commands = workflow.lines().filter_map(|line| line.trim_start().strip_prefix("- run: "));
+    let scripts: Vec<&str> =
+        commands.filter_map(|line| line.split(' ').next()).filter(|word| word.contains('/')).collect();
+    assert_eq!(scripts, [".ci/run", "packaging/build.sh"]);
+    for script in scripts {
+        succeed(Command::new("test").arg("-x").arg(root().join(script)));
+    }
+}
+
+#[test]
 fn the_unit_is_valid_and_hardened() {
     let directory = tempfile::tempdir().unwrap();
     let unit = std::fs::read_to_string(root().join("packaging/systemd/p2p-chat.service")).unwrap();
