@@ -2,6 +2,7 @@
 //!
 //! The life of a login: [`port`] → [`login`], which identifies the client → [`admission`], which decides → [`greeting`].
 
+pub(crate) mod accounts;
 pub(crate) mod admission;
 pub(crate) mod allowance;
 pub(crate) mod greeting;

@@ -3,4 +3,5 @@
 pub(crate) mod client_book;
 pub(crate) mod online_names;
 pub(crate) mod presence;
+pub(crate) mod protected_names;
 pub(crate) mod roster;

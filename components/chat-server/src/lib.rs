@@ -46,6 +46,7 @@ use transport::ApiClient;
 
 pub use config::{Config, Upstream};
 
+use access::accounts;
 use access::login_log::LoginLog;
 use access::registrar::{self, Registrar};
 use backend::Backend;
@@ -55,6 +56,7 @@ use delivery::appender::{self, Appender};
 use delivery::cursors::Cursors;
 use delivery::feed::{self, Link, Observers};
 use delivery::hub::Hub;
+use directory::protected_names::ProtectedNames;
 use kit::logins::Logins;
 use kit::send_queue::SendQueue;
 use kit::tls::Tls;
@@ -99,6 +101,7 @@ async fn serve(config: Config, upstream: Upstream, context: Context) -> Result<(
         cursors: Cursors::new(Arc::clone(&backend)),
         reserved: upstream.reserved.into_iter().collect(),
         service_token: context.service_token.clone(),
+        protected: ProtectedNames::unknown(),
         send_queue: SendQueue::open(),
         unfinished: UnfinishedInput::default(),
         logins: Logins::new(config.logins_per_minute),
@@ -161,7 +164,9 @@ impl Background {
         let client_book = Arc::clone(&server.client_book);
         let (announcing, reporting, notifier) = (Arc::clone(&hub), Arc::clone(&hub), notifier.clone());
         let cursors = Arc::clone(cursors);
-        let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 5] = [
+        let accounts = Arc::clone(server);
+        let works: [std::pin::Pin<Box<dyn Future<Output = ()> + Send>>; 6] = [
+            Box::pin(async move { accounts::follow(&accounts).await }),
             Box::pin(book_keeper.run()),
             Box::pin(async move {
                 let observers = Observers { metrics: &metrics, traces: &traces, client_book: &client_book };

@@ -15,6 +15,7 @@ use crate::delivery::appender::Appender;
 use crate::delivery::cursors::Cursors;
 use crate::delivery::hub::Hub;
 use crate::directory::client_book::ClientBook;
+use crate::directory::protected_names::ProtectedNames;
 use crate::metrics::Metrics;
 use crate::traces::Traces;
 use kit::logins::Logins;
@@ -29,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) reserved: Reserved,
     /// The secret that lets services use the reserved names.
     pub(crate) service_token: Secret,
+    /// Names that only their owners may use.
+    pub(crate) protected: ProtectedNames,
     pub(crate) backend: Arc<Backend>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) appender: Appender,

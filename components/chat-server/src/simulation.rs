@@ -80,6 +80,7 @@ pub(crate) fn server(api: &SimulatedApi, outbox_bytes: usize) -> (Arc<Server>, V
         cursors: Cursors::new(Arc::clone(&backend)),
         reserved: protocol::Reserved::default(),
         service_token: Secret::new("token".to_owned()),
+        protected: crate::directory::protected_names::ProtectedNames::none(),
         send_queue: SendQueue::open(),
         unfinished: kit::unfinished::UnfinishedInput::default(),
         logins: kit::logins::Logins::new(0),

@@ -310,10 +310,15 @@ async fn admit(crowd: &Arc<Crowd>, connection: &Arc<Connection>) -> Option<Membe
 /// Whether a request carries `token`: `Authorization: Bearer TOKEN`.
 #[must_use]
 pub fn has_token(token: &Secret, headers: &HeaderMap) -> bool {
-    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some((scheme, given)) = value.and_then(|value| value.split_once(' ')) else { return false };
     // An empty token would match every request without one.
-    scheme.eq_ignore_ascii_case("bearer") && !token.expose().is_empty() && token.matches(given.trim())
+    bearer(headers).is_some_and(|given| !token.expose().is_empty() && token.matches(given))
+}
+
+/// The token of `Authorization: Bearer TOKEN` (RFC 6750, 2.1).
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The HTTP endpoints. [`routes`] lists them with their documentation; [`guard`] checks access.
 
+mod accounts;
 mod backup;
 mod docs;
 mod feed;

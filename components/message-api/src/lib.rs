@@ -16,6 +16,7 @@ pub mod migrate;
 pub mod retention;
 pub mod store;
 
+mod accounts;
 mod budget;
 mod deliveries;
 mod health;

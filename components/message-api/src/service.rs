@@ -10,6 +10,7 @@ use protocol::{Draft, Reserved, UserName};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::budget::Budget;
 use crate::deliveries::Deliveries;
 use crate::feed::Feed;
@@ -31,6 +32,7 @@ const SEEN_TOLD: usize = 1000;
 /// The shared state.
 pub(crate) struct Service {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) accounts: Accounts,
     pub(crate) feed: Arc<Feed>,
     pub(crate) token: Secret,
     pub(crate) hosts: Hosts,
@@ -61,8 +63,10 @@ impl Service {
             health.was_not_closed();
         }
         let observed = ObservedStore { store, health: Arc::clone(&health), metrics: Arc::clone(&metrics) };
+        let store: Arc<dyn Store> = Arc::new(observed);
         Self {
-            store: Arc::new(observed),
+            accounts: Accounts::new(Arc::clone(&store)),
+            store,
             feed,
             token: context.service_token.clone(),
             hosts: Hosts::default(),

@@ -15,6 +15,12 @@
 //! | `GET /v1/users?after=&limit=` | | [`Users`] | yes |
 //! | `POST /v1/users/known` | [`Names`] | [`Names`] | yes |
 //! | `POST /v1/users/standing` | [`NameAsked`] | [`Standing`] | yes |
+//! | `POST /v1/accounts/add` | [`AddAccount`] | [`Account`] | yes |
+//! | `POST /v1/accounts/token` | [`IssueToken`] | [`IssuedToken`] | yes |
+//! | `POST /v1/accounts/revoke` | [`RevokeToken`] | [`TokenInfo`] | yes |
+//! | `POST /v1/accounts/state` | [`SetAccountState`] | `{}` | yes |
+//! | `POST /v1/accounts/list` | [`ListAccounts`] | [`Accounts`] | yes |
+//! | `POST /v1/accounts/changed` | [`ChangedAccounts`] | [`Changes`] | yes |
 //! | `POST /v1/users` | [`RegisterUser`] | `{}` | yes |
 //! | `GET /v1/state/{owner}` | | [`StateEntries`] | yes |
 //! | `PUT /v1/state/{owner}/{key}` | [`StateValue`] | `{}` | yes |
@@ -32,6 +38,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::account::{
+    Access, Account, Accounts, AddAccount, ChangedAccounts, Changes, IssueToken, IssuedToken, ListAccounts,
+    RevokeToken, SetAccountState, TokenInfo,
+};
 use crate::native::{ConversationSummary, Device, Durability};
 use crate::{Body, ConversationId, Draft, Event, MessageType, Metadata, Timestamp, UserName};
 
@@ -85,6 +95,36 @@ impl Call for RetentionRequest {
     type Answer = Retention;
     const PATH: &'static str = "/v1/retention";
     const NO_TIMEOUT: bool = true;
+}
+
+impl Call for AddAccount {
+    type Answer = Account;
+    const PATH: &'static str = "/v1/accounts/add";
+}
+
+impl Call for IssueToken {
+    type Answer = IssuedToken;
+    const PATH: &'static str = "/v1/accounts/token";
+}
+
+impl Call for RevokeToken {
+    type Answer = TokenInfo;
+    const PATH: &'static str = "/v1/accounts/revoke";
+}
+
+impl Call for SetAccountState {
+    type Answer = Done;
+    const PATH: &'static str = "/v1/accounts/state";
+}
+
+impl Call for ListAccounts {
+    type Answer = Accounts;
+    const PATH: &'static str = "/v1/accounts/list";
+}
+
+impl Call for ChangedAccounts {
+    type Answer = Changes;
+    const PATH: &'static str = "/v1/accounts/changed";
 }
 
 /// The request that existing programs post to store a message.
@@ -396,6 +436,9 @@ pub struct Names {
 pub struct NameAsked {
     /// The name.
     pub name: UserName,
+    /// The token of its account that the client showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 /// Whether a name can be taken.
@@ -406,6 +449,9 @@ pub struct Standing {
     /// The registered user whose name looks the same, if the name is new.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks_like: Option<UserName>,
+    /// Whether the client may use it, by its account.
+    #[serde(default)]
+    pub access: Access,
     /// The current time by the clock that timestamps messages.
     pub now: Timestamp,
 }

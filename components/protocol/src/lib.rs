@@ -7,8 +7,10 @@
 //! * [`sanitise`]: which characters may be written to a terminal or a log.
 //! * [`text`] and [`book`]: the line dialects. [`native`]: JSON lines. [`web`]: the browser's frames.
 //! * [`lan`]: the protocols between machines on one network, without a server.
+//! * [`account`]: which names are protected.
 //! * [`api`]: the bodies of the message API's requests and answers.
 
+pub mod account;
 pub mod address;
 pub mod api;
 pub mod body;

@@ -17,6 +17,7 @@ async fn main() -> ExitCode {
     let options = terminal::Options {
         server,
         name,
+        token: None,
         tls: None,
         default_server: SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)),
         mode: match mode.as_deref() {

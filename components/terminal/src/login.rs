@@ -4,7 +4,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kit::{Exit, Failure};
+use kit::{Exit, Failure, Secret};
 use protocol::UserName;
 use protocol::native::{ErrorCode, ErrorFrame};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,7 @@ struct Desk {
     mouse: bool,
     bell: bool,
     history: Option<PathBuf>,
+    token: Option<Secret>,
     /// The line interface, for questions and, without the full screen, for everything.
     lines: Option<Console>,
 }
@@ -50,6 +51,7 @@ impl Desk {
             mouse: options.mouse,
             bell: options.bell,
             history: options.history.clone(),
+            token: options.token.clone(),
             lines: None,
         }
     }
@@ -170,7 +172,8 @@ async fn keep_connecting(
     loop {
         let keeper = Keeper::open(desk.history.clone(), name.clone(), address.to_string())?;
         let tls = tls.cloned();
-        let options = NativeOptions { tls, ..NativeOptions::user(address.endpoint(), name.clone()) };
+        let token = desk.token.clone();
+        let options = NativeOptions { tls, token, ..NativeOptions::user(address.endpoint(), name.clone()) };
         let ending = chat(console, keeper, options, address.to_string(), shutdown).await?;
         match &ending {
             Ending::Rejected(refused)

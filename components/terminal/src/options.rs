@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use kit::{Exit, Failure};
+use kit::{Exit, Failure, Secret};
 
 use crate::clean;
 
@@ -14,6 +14,8 @@ pub struct Options {
     pub server: Option<String>,
     /// The user's name.
     pub name: Option<String>,
+    /// A token of the name's account, if it is protected.
+    pub token: Option<Secret>,
     /// The default server: this machine's own.
     pub default_server: SocketAddr,
     /// The file of known servers; without it the connection is not encrypted.

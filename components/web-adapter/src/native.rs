@@ -87,6 +87,7 @@ fn is_final(code: ErrorCode) -> bool {
     match code {
         ErrorCode::BadName
         | ErrorCode::Taken
+        | ErrorCode::Protected
         | ErrorCode::Reserved
         | ErrorCode::Full
         | ErrorCode::ExpectedHello => true,

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use kit::logins;
+use kit::{Secret, logins};
 use protocol::UserName;
+use protocol::account::split_token;
 use protocol::native::{ErrorCode, ErrorFrame, ServerFrame};
 use protocol::web::{AdapterFrame, PageFrame};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
 use crate::frame::{BadFrame, Outline, error, system};
-use crate::legacy::{self, bad_name, explain};
+use crate::legacy::{self, User, bad_name, explain};
 use crate::native;
 use crate::socket::{Gone, Input, Socket, code};
 
@@ -24,7 +25,7 @@ const MAX_ATTEMPTS: usize = 16;
 /// The first frame, interpreted.
 enum First {
     Native(String),
-    Legacy(UserName, std::net::SocketAddr),
+    Legacy(User, std::net::SocketAddr),
     /// Not a login; answer this and continue.
     No(Answer),
     /// Not a login; answer this and close.
@@ -140,8 +141,9 @@ fn login(text: &str, app: &App) -> First {
         }
         Err(error) => return First::No(Answer::Legacy(system(explain(text, &error)))),
     };
-    let user = match UserName::parse(&username) {
-        Ok(user) => user,
+    let (name, token) = split_token(&username);
+    let user = match UserName::parse(name) {
+        Ok(name) => User { name, token: token.map(|token| Secret::new(token.to_owned())) },
         Err(error) => return First::Never(Answer::Legacy(bad_name(&error)), code::POLICY),
     };
     match app.servers.find(host.as_deref(), port.as_ref()) {

@@ -1,8 +1,11 @@
 //! `launcher chat`: the terminal client.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use kit::{Exit, Failure};
+use kit::{Exit, Failure, Secret};
+use protocol::account::is_token;
 use terminal::{Mode, Theme};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +24,9 @@ pub(super) struct Args {
     /// Your name [default: ask]
     #[arg(long)]
     name: Option<String>,
+    /// A file with a token of your account, if your name is protected
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Line mode, for scripts, screen readers and simple terminals (the default between pipes)
     #[arg(long, conflicts_with = "json")]
     plain: bool,
@@ -84,6 +90,7 @@ pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
     let options = terminal::Options {
         server: args.server,
         name: args.name,
+        token: args.token_file.as_deref().map(read_token).transpose()?,
         default_server,
         tls: args.tls.then(known_servers).transpose()?,
         mode,
@@ -101,4 +108,26 @@ pub(super) fn chat(place: &Where, args: Args) -> Result<Exit, Failure> {
     // Does not wait for a pending name resolution.
     runtime.shutdown_background();
     ended.map(|()| Exit::Fine)
+}
+
+/// Longer than any token; a larger file is another one.
+const TOKEN_BYTES: u64 = 4096;
+
+/// The token in a file. On the command line everybody on this machine could read it.
+fn read_token(file: &Path) -> Result<Secret, Failure> {
+    let refuse = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Config, format!("cannot use the token file '{}': {why}", file.display()))
+    };
+    let mut text = String::new();
+    let opened = File::open(file).and_then(|opened| opened.take(TOKEN_BYTES).read_to_string(&mut text));
+    opened.map_err(|error| refuse(&error))?;
+    let text = text.trim();
+    // What `launcher accounts` prints may be stored as it is: `alice:TOKEN`.
+    let token = text.rsplit_once(':').map_or(text, |(_, token)| token);
+    if !is_token(token) || token.contains(char::is_whitespace) {
+        return Err(refuse(
+            &"it has no token of an account; 'launcher accounts token NAME --label LABEL' prints one",
+        ));
+    }
+    Ok(Secret::new(token.to_owned()))
 }

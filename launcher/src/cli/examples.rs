@@ -55,6 +55,29 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("tls show", &[("tls show", "names, days left and fingerprint")]),
     ("run", &[("run chat-server", "run it until ctrl-C")]),
+    (
+        "accounts",
+        &[
+            ("accounts add alice", "protect a name, and print its first token"),
+            ("accounts list", "show all accounts"),
+        ],
+    ),
+    ("accounts add", &[("accounts add alice", "protect the name alice")]),
+    (
+        "accounts list",
+        &[("accounts list", "names, states and tokens"), ("accounts list --json", "the same for scripts")],
+    ),
+    (
+        "accounts token",
+        &[
+            ("accounts token alice --label phone", "one more device"),
+            ("accounts token builds --label ci --bot", "a program"),
+        ],
+    ),
+    ("accounts revoke", &[("accounts revoke alice phone", "close its sessions and refuse its token")]),
+    ("accounts suspend", &[("accounts suspend alice", "until 'launcher accounts resume alice'")]),
+    ("accounts resume", &[("accounts resume alice", "accept its tokens again")]),
+    ("accounts delete", &[("accounts delete alice --yes", "for ever")]),
     ("users", &[("users", "names, addresses and times"), ("users --json", "the same for scripts")]),
     (
         "probe",

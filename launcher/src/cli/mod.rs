@@ -1,5 +1,6 @@
 //! The command line, one file per command.
 
+mod accounts;
 mod api;
 mod ask;
 mod backup;
@@ -114,6 +115,8 @@ enum Command {
     Run(With<run::Args>),
     /// List all users who have ever logged in
     Users(With<users::Args>),
+    /// Protect names: add accounts, issue and revoke their tokens
+    Accounts(accounts::Args),
     /// Test message delivery: send one through the chat server and wait for it
     Probe(With<probe::Args>),
     /// Trace a message from acceptance to delivery
@@ -228,6 +231,7 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
         Some(Command::Crashes(it)) => crashes::crashes(&place.then(it.place), &it.args),
         Some(Command::Run(it)) => run::run(&place.then(it.place), &it.args),
         Some(Command::Users(it)) => users::users(&place.then(it.place), &it.args),
+        Some(Command::Accounts(it)) => accounts::accounts(place, it),
         Some(Command::Guard(args)) => guard::guard(&args),
         Some(Command::Shim(args)) => shim::shim(&args),
         Some(Command::Probe(it)) => probe::probe(&place.then(it.place), &it.args),

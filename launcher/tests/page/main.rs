@@ -49,6 +49,32 @@ fn count(text: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_protected_name_is_asked_for_its_token_and_keeps_it() {
+    let Some(driver) = Driver::start() else { return };
+    let launcher = Home::new().up();
+    let accounts = |arguments: &[&str]| {
+        let output = launcher.home.run(&[&["accounts"], arguments].concat());
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    };
+    let typed = accounts(&["add", "alice"]);
+    let browser = driver.open(1280, 800).await;
+    browser.go(&address(&launcher)).await;
+    browser.type_into("#name", &format!("alice{ENTER}")).await;
+    browser.until("document.querySelector('#name-error').textContent.includes('protected')").await;
+    browser.picture("protected-name").await;
+    browser.eval("document.querySelector('#name').value = ''").await;
+    browser.type_into("#name", &format!("{typed}{ENTER}")).await;
+    browser.until("document.querySelector('.sidebar') !== null").await;
+    browser.until("!document.documentElement.outerHTML.includes('p2p_dev_')").await;
+    // A reload needs no other login.
+    browser.reload().await;
+    browser.until("document.querySelector('.sidebar') !== null").await;
+    accounts(&["revoke", "alice", "first"]);
+    browser.until("document.querySelector('#name-error')?.textContent.includes('protected')").await;
+}
+
+#[tokio::test]
 async fn two_people_talk_and_text_stays_text() {
     let Some(driver) = Driver::start() else { return };
     let launcher = Home::new().up();

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use kit::logins;
+use protocol::account::{self, Access};
 use protocol::api::Standing;
 use protocol::{NewName, Timestamp, UserName};
 use tokio::time::Instant;
@@ -21,6 +22,8 @@ use crate::server::Server;
 
 /// How long to wait for the message API's answer whether a name is registered or looks like a registered one.
 const STANDING_TIMEOUT: Duration = Duration::from_secs(1);
+/// When to try again after that.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long to wait for a name whose session is about to end: its peer has closed, and the server has yet to notice.
 const GRACE: Duration = Duration::from_millis(60);
 /// A peer that has not answered for this long, though it was probed every second, has vanished, and its name is free.
@@ -65,17 +68,14 @@ pub(crate) async fn admit(
 ) -> Result<(Membership, LoginTime), LoginFailed> {
     let (name, dialect) = (&login_request.hello.name, login_request.dialect);
     let service = login_request.is_service(server);
-    let claim = match login_request.hello.token.as_deref() {
-        _ if server.reserved.contains(name) && !service => {
+    let token = login_request.hello.token.as_deref();
+    let (login, claim) = if server.reserved.contains(name) {
+        if !service {
             return Err(LoginFailed::refusal(dialect, &Refusal::Reserved(name)));
         }
-        Some(_) if server.reserved.contains(name) => Claim::Service,
-        Some(token) => Claim::Token(token),
-        None => Claim::None,
-    };
-    let login = match claim {
-        Claim::Service => None,
-        Claim::Token(_) | Claim::None => check_new(server, dialect, name).await?,
+        (None, Claim::Service)
+    } else {
+        check(server, dialect, name, token).await?
     };
     let login = login.unwrap_or_else(|| LoginTime::at(Timestamp::now()));
     let (began, mut challenged) = (Instant::now(), false);
@@ -103,24 +103,55 @@ pub(crate) async fn admit(
     }
 }
 
-/// Rejects a new name that could be mistaken for a service's or for that of a registered user, who may be offline; the roster compares it
-/// with the users online. A name that mixes scripts or looks like another is accepted if an earlier version registered it. If the store
-/// does not answer, the check is skipped; if it does, its answer also gives the login time.
-async fn check_new(
+/// Checks a name that is no service's: whether its account lets the client in, and otherwise whether it can be a new name. Returns the login
+/// time, if the store answered, and by what right the client has the name. If the store does not answer, a name that may be protected is
+/// nobody's, and other checks are skipped.
+async fn check<'a>(
     server: &Server,
     dialect: Dialect,
     name: &UserName,
-) -> Result<Option<LoginTime>, LoginFailed> {
+    token: Option<&'a str>,
+) -> Result<(Option<LoginTime>, Claim<'a>), LoginFailed> {
+    let of_account = token.filter(|token| account::is_token(token));
+    let asked =
+        server.backend.read_once(server.backend.api.standing(name.clone(), of_account.map(str::to_owned)));
+    let standing = tokio::time::timeout(STANDING_TIMEOUT, asked).await.ok().and_then(Result::ok);
+    let login = standing.as_ref().map(|standing| LoginTime::at(standing.now));
+    let access = match &standing {
+        Some(standing) => standing.access,
+        None if of_account.is_some() || server.protected.may_have(name) => {
+            let words = "The server cannot verify this name now, please try again";
+            return Err(LoginFailed::refusal(dialect, &Refusal::RateLimited(words, AGAIN)));
+        }
+        None => Access::Open,
+    };
+    match (access, token) {
+        (Access::Owner { token: id }, Some(token)) => Ok((login, Claim::Account { id, token })),
+        (Access::Open, token) => {
+            check_new(server, dialect, name, standing)?;
+            Ok((login, token.map_or(Claim::None, Claim::Token)))
+        }
+        (Access::Owner { .. }, None) | (Access::TokenMissing | Access::TokenWrong | Access::Closed, _) => {
+            Err(LoginFailed::refusal(dialect, &Refusal::Protected(name)))
+        }
+    }
+}
+
+/// Rejects a new name that could be mistaken for a service's or for that of a registered user, who may be offline; the roster compares it
+/// with the users online. A name that mixes scripts or looks like another is accepted if an earlier version registered it.
+fn check_new(
+    server: &Server,
+    dialect: Dialect,
+    name: &UserName,
+    standing: Option<Standing>,
+) -> Result<(), LoginFailed> {
     if let Some(other) = server.reserved.lookalike(name) {
         let words =
             format!("'{name}' looks like '{other}', which is reserved for a service; choose another name");
         return Err(LoginFailed::refusal(dialect, &Refusal::BadName(&words)));
     }
-    let asked = server.backend.read_once(server.backend.api.standing(name.clone()));
-    let standing = tokio::time::timeout(STANDING_TIMEOUT, asked).await.ok().and_then(Result::ok);
-    let login = standing.as_ref().map(|standing| LoginTime::at(standing.now));
     match standing {
-        Some(Standing { registered: true, .. }) => return Ok(login),
+        Some(Standing { registered: true, .. }) => return Ok(()),
         Some(Standing { looks_like: Some(other), .. }) => {
             let how = if server.hub.is_online(&other) { "online" } else { "registered" };
             let words = format!("'{name}' looks like '{other}', who is {how}; choose another name");
@@ -129,6 +160,6 @@ async fn check_new(
         Some(Standing { looks_like: None, .. }) | None => {}
     }
     NewName::new(name.clone())
-        .map(|_| login)
+        .map(drop)
         .map_err(|error| LoginFailed::refusal(dialect, &Refusal::BadName(&error)))
 }

@@ -53,8 +53,8 @@ impl Api {
         self.call(&Names { names }).await.map(|answer| answer.names)
     }
 
-    pub(crate) async fn standing(&self, name: UserName) -> Result<Standing, ApiError> {
-        self.call(&NameAsked { name }).await
+    pub(crate) async fn standing(&self, name: UserName, token: Option<String>) -> Result<Standing, ApiError> {
+        self.call(&NameAsked { name, token }).await
     }
 
     pub(crate) async fn append(&self, drafts: Vec<Draft>) -> Result<AppendResponse, ApiError> {

@@ -80,13 +80,29 @@ impl Hub {
         backlog: Backlog,
     ) -> Result<Membership, JoinError> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let handle = SessionHandle::new(id, dialect, self.bounds.clone(), backlog);
+        let account = match claim {
+            Claim::Account { id, .. } => Some(id),
+            Claim::None | Claim::Token(_) | Claim::Service => None,
+        };
+        let handle = SessionHandle::new(id, dialect, self.bounds.clone(), backlog, account);
         // Without the system's randomness nobody joins: a token that can be guessed would open the name to everybody.
         let token = Secret::random().map_err(|_| JoinError::TooMany)?;
         let mut roster = self.roster_mut();
         let Joined { name, token, presence } = roster.join(name, claim, &handle, token)?;
         drop(roster);
+        // Further sessions of an account log in with a token of it, never with the name's.
+        let token = match claim {
+            Claim::Account { token, .. } => Secret::new(token.to_owned()),
+            Claim::None | Claim::Token(_) | Claim::Service => token,
+        };
         Ok(Membership { hub: Arc::clone(self), name, handle, token, presence, has_left: false })
+    }
+
+    /// Closes a user's sessions that `admits` rejects: it is asked with the id of the account's token that each logged in with, if any.
+    pub(crate) fn revoke(&self, name: &UserName, admits: impl Fn(Option<Uuid>) -> bool) {
+        let roster = self.roster();
+        let sessions = roster.sessions(name).iter();
+        sessions.filter(|session| !admits(session.account)).for_each(|session| session.revoke());
     }
 
     /// Delivers an event. `received` is when its message arrived here, if known.

@@ -39,6 +39,10 @@ pub(crate) struct SessionHandle {
     lives: AtomicBool,
     /// The cursors of its client belong to another log than the store's.
     must_reconnect: AtomicBool,
+    /// What let it in does so no longer.
+    revoked: AtomicBool,
+    /// The id of its account's token.
+    pub(crate) account: Option<Uuid>,
     /// What its client sent in `hello`.
     client: OnceLock<Client>,
 }
@@ -65,7 +69,13 @@ pub(crate) struct Mail {
 
 impl SessionHandle {
     /// A handle for a session that must read this backlog first.
-    pub(crate) fn new(id: u64, dialect: Dialect, bounds: QueueLimits, backlog: Backlog) -> Arc<Self> {
+    pub(crate) fn new(
+        id: u64,
+        dialect: Dialect,
+        bounds: QueueLimits,
+        backlog: Backlog,
+        account: Option<Uuid>,
+    ) -> Arc<Self> {
         let inbox = Inbox::new(bounds, backlog, dialect.capabilities().has_ids);
         let mail = Mail {
             inbox,
@@ -74,9 +84,22 @@ impl SessionHandle {
             sent_here: VecDeque::new(),
         };
         let (mail, wake, urgent) = (Mutex::new(mail), Signal::default(), Signal::default());
-        let [leaving, must_reconnect, challenged, lives] = [false; 4].map(AtomicBool::new);
+        let [leaving, must_reconnect, challenged, lives, revoked] = [false; 5].map(AtomicBool::new);
         let client = OnceLock::new();
-        Arc::new(Self { id, dialect, mail, wake, urgent, leaving, challenged, lives, must_reconnect, client })
+        Arc::new(Self {
+            id,
+            dialect,
+            mail,
+            wake,
+            urgent,
+            leaving,
+            challenged,
+            lives,
+            must_reconnect,
+            revoked,
+            account,
+            client,
+        })
     }
 
     /// Locks the queues. Hold the guard for a few lines only.
@@ -162,6 +185,17 @@ impl SessionHandle {
     /// Whether the client must reconnect.
     pub(crate) fn must_reconnect(&self) -> bool {
         self.must_reconnect.load(Ordering::Relaxed)
+    }
+
+    /// Ends the session at once: its client may not use the name any more.
+    pub(crate) fn revoke(&self) {
+        self.revoked.store(true, Ordering::Release);
+        self.urgent.raise();
+    }
+
+    /// Whether the session must end at once.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Acquire)
     }
 
     /// The session is ending; its name will be free in a moment.

@@ -109,6 +109,8 @@ pub(crate) enum Refusal<'a> {
     BadName(&'a dyn Display),
     /// Somebody else is online under this name.
     Taken(&'a UserName),
+    /// The name is protected, and what was shown does not open it.
+    Protected(&'a UserName),
     /// The name is reserved for a service.
     Reserved(&'a UserName),
     /// The user has the maximum number of sessions.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use protocol::limits::LINE_BYTES;
 use protocol::native::Hello;
-use protocol::{UserName, sanitise, text};
+use protocol::{UserName, account, sanitise, text};
 
 use super::codec::{LoginStep, Notice, Refusal};
 use super::framing::Message;
@@ -33,8 +33,10 @@ pub(super) fn identify(message: Message) -> LoginStep {
     if is_http(&line) {
         return LoginStep::Rejected(NOT_HTTP.into());
     }
-    match UserName::parse(&line) {
+    let (name, token) = account::split_token(&line);
+    match UserName::parse(name) {
         Ok(name) => LoginStep::Identified(Box::new(Hello {
+            token: token.map(str::to_owned),
             presence: false,
             conversations: false,
             ..Hello::new(name)
@@ -60,7 +62,8 @@ pub(super) fn refusal(why: &Refusal<'_>) -> Bytes {
             format!("{words}. Disconnecting...\n").into()
         }
         Refusal::BadName(why) => text::invalid_name(why).into(),
-        Refusal::Taken(_) => text::TAKEN.into(),
+        // Existing clients know this line.
+        Refusal::Taken(_) | Refusal::Protected(_) => text::TAKEN.into(),
         Refusal::Reserved(name) => {
             format!("Username '{name}' is reserved for a service. Disconnecting...\n").into()
         }

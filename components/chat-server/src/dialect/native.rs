@@ -66,6 +66,11 @@ impl Codec for Native {
             Refusal::Taken(name) => {
                 (ErrorCode::Taken, format!("somebody is online under the name '{name}'"), None)
             }
+            Refusal::Protected(name) => (
+                ErrorCode::Protected,
+                format!("the name '{name}' is protected: log in with a token of its account"),
+                None,
+            ),
             Refusal::Reserved(name) => {
                 (ErrorCode::Reserved, format!("the name '{name}' is reserved for a service"), None)
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kit::Secret;
 use protocol::UserName;
+use uuid::Uuid;
 
 use crate::directory::online_names::OnlineNames;
 use crate::directory::presence::Presence;
@@ -53,6 +54,13 @@ pub(crate) enum Claim<'a> {
     Token(&'a str),
     /// The service token, for a name reserved for a service.
     Service,
+    /// A token of the name's account.
+    Account {
+        /// Its id.
+        id: Uuid,
+        /// The token.
+        token: &'a str,
+    },
 }
 
 /// The result of a successful join.
@@ -106,7 +114,7 @@ impl<S: RosterSession> Roster<S> {
             let may = match claim {
                 Claim::None => false,
                 Claim::Token(token) => user.token.matches(token),
-                Claim::Service => true,
+                Claim::Service | Claim::Account { .. } => true,
             };
             if !may {
                 return Err(JoinError::Taken { leaving: user.sessions.iter().all(|s| s.is_leaving()) });
@@ -118,7 +126,9 @@ impl<S: RosterSession> Roster<S> {
         } else {
             let skeleton = name.skeleton();
             match self.skeletons.get(&skeleton) {
-                Some(other) if claim != Claim::Service => return Err(JoinError::LooksLike(other.clone())),
+                Some(other) if matches!(claim, Claim::None | Claim::Token(_)) => {
+                    return Err(JoinError::LooksLike(other.clone()));
+                }
                 Some(_) | None => self.arrive(name, skeleton, session, token),
             }
         }

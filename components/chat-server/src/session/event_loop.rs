@@ -23,6 +23,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(600);
 
 /// The reason given if some of a peer's input was not handled.
 const SENT_TOO_MUCH: &str = "it sent more before it closed than it may send in ten minutes";
+/// The reason given if its user's account does not admit it any more.
+const REVOKED: &str = "its token was revoked, or the name is protected now";
 /// The reason given if a peer that does not read is disconnected.
 const TOOK_NOTHING: &str = "it took nothing for too long";
 
@@ -53,6 +55,10 @@ impl Session {
 
     async fn run_loop(&mut self) -> std::io::Result<&'static str> {
         loop {
+            // Before its input: what it sent meanwhile is not its user's.
+            if self.member.handle.is_revoked() {
+                return Ok(REVOKED);
+            }
             self.handle_input();
             if self.wire.is_refused() && self.closing.is_none() {
                 self.refuse_unfinished();

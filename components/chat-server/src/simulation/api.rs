@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use protocol::account::Access;
 use protocol::api::{
     AppendRequest, AppendResponse, Appended, Call, Conversations, CursorMove, EventPage, FeedFrame,
     FeedPosition, NameAsked, Names, OwnBatch, RegisterUser, Standing, UnseenPage, User, Users,
@@ -265,7 +266,8 @@ impl SimulatedApi {
     /// Only the calls that the simulation needs.
     pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, ApiError> {
         let asked = serde_json::to_value(call).unwrap();
-        let standing = Standing { registered: true, looks_like: None, now: self.state().now() };
+        let standing =
+            Standing { registered: true, looks_like: None, access: Access::Open, now: self.state().now() };
         let answer = match C::PATH {
             RegisterUser::PATH => serde_json::json!({}),
             Names::PATH => asked,

@@ -11,8 +11,9 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use kit::http::{has_token, is_from_elsewhere};
+use kit::http::{bearer, has_token, is_from_elsewhere};
 use protocol::UserName;
+use protocol::account::Access;
 
 use super::problem::Refusal;
 use crate::service::Service;
@@ -63,17 +64,40 @@ pub(super) async fn local(State(service): State<Arc<Service>>, request: Request,
     Refusal::new(StatusCode::UNAUTHORIZED, detail).into_response()
 }
 
-/// Requires the service token to send as a service or to read for one.
-pub(super) fn name(
+/// Requires the service token to send as a service or to read for one, and a token of the account for a protected name.
+pub(super) async fn name(
     service: &Service,
     headers: &HeaderMap,
     field: &'static str,
     name: &UserName,
 ) -> Result<(), Refusal> {
-    if !service.reserved.contains(name) || has_token(&service.token, headers) {
+    if has_token(&service.token, headers) {
         return Ok(());
+    }
+    if !service.reserved.contains(name) {
+        return account(service, headers, field, name).await;
     }
     let detail =
         format!("{field}: the name '{name}' is reserved for a service, which needs the service token");
     Err(Refusal::new(StatusCode::FORBIDDEN, detail).about(field))
+}
+
+/// Requires a token of the name's account, if it has one.
+async fn account(
+    service: &Service,
+    headers: &HeaderMap,
+    field: &'static str,
+    name: &UserName,
+) -> Result<(), Refusal> {
+    let refuse = |detail: String| {
+        Err(Refusal::new(StatusCode::UNAUTHORIZED, format!("{field}: {detail}")).about(field))
+    };
+    match service.accounts.access(name, bearer(headers)).await? {
+        Access::Open | Access::Owner { .. } => Ok(()),
+        Access::TokenMissing => refuse(format!(
+            "the name '{name}' is protected; send 'Authorization: Bearer TOKEN' with a token of its account"
+        )),
+        Access::TokenWrong => refuse(format!("the token is not one of '{name}'")),
+        Access::Closed => refuse(format!("the account '{name}' cannot be used")),
+    }
 }

@@ -65,7 +65,7 @@ pub(super) async fn inbox(
     Asked(query): Asked<InboxQuery>,
 ) -> Result<Response, Refusal> {
     let user = input::path("user", &user, UserName::parse)?;
-    guard::name(&service, &headers, "user", &user)?;
+    guard::name(&service, &headers, "user", &user).await?;
     let connection = connection.map(|Extension(connection)| connection);
     service.deliveries.settle(&user, connection.as_ref()).await;
     let mut delivery = Delivery::new(service, user, connection, &query);
@@ -83,7 +83,7 @@ pub(super) async fn seen(
     Seen(seen): Seen,
 ) -> Result<Json<Done>, Refusal> {
     let user = input::path("user", &user, UserName::parse)?;
-    guard::name(&service, &headers, "user", &user)?;
+    guard::name(&service, &headers, "user", &user).await?;
     let mut reached = BTreeMap::new();
     for SeenMessage { conversation, seq } in seen.messages {
         if !conversation.is_dm_of(&user) {

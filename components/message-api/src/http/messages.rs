@@ -19,7 +19,7 @@ pub(super) async fn post(
     headers: HeaderMap,
     Posted(message): Posted,
 ) -> Result<Json<Stored>, Refusal> {
-    guard::name(&service, &headers, "sender", &message.sender)?;
+    guard::name(&service, &headers, "sender", &message.sender).await?;
     check_sender(&service, &message.sender).await?;
     let draft = Draft {
         conversation: ConversationId::dm(&message.sender, &message.destination),

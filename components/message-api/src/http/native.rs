@@ -147,10 +147,12 @@ pub(super) async fn known(service: Arc<Service>, asked: Names) -> Result<Names, 
 
 /// `POST /v1/users/standing`.
 pub(super) async fn standing(service: Arc<Service>, asked: NameAsked) -> Result<Standing, Refusal> {
-    let (name, now) = (asked.name, Timestamp::now());
+    let NameAsked { name, token } = asked;
+    let now = Timestamp::now();
     let registered = service.store.known(vec![name.clone()]).await?.contains(&name);
     let looks_like = if registered { None } else { service.store.lookalike(&name).await? };
-    Ok(Standing { registered, looks_like, now })
+    let access = service.accounts.access(&name, token.as_deref()).await?;
+    Ok(Standing { registered, looks_like, access, now })
 }
 
 /// `GET /v1/state/{owner}`.

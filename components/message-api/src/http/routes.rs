@@ -10,6 +10,9 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use kit::http::openapi::schema;
+use protocol::account::{
+    AddAccount, ChangedAccounts, IssueToken, ListAccounts, RevokeToken, SetAccountState,
+};
 use protocol::api::{self, Call};
 use protocol::limits::{BATCH_BYTES, BATCH_DRAFTS, LINE_BYTES, METADATA_BYTES, PAGE_EVENTS};
 
@@ -18,7 +21,7 @@ use super::openapi;
 use super::operation::Operation;
 use super::problem::Refusal;
 use super::route::{Access, Route};
-use super::{backup, feed, guard, inbox, messages, native};
+use super::{accounts, backup, feed, guard, inbox, messages, native};
 use crate::archive::Record;
 use crate::service::Service;
 use crate::store::STATE_KEYS;
@@ -69,6 +72,7 @@ where
 pub(super) fn all() -> Vec<Route> {
     let mut routes = Vec::from(messages());
     routes.extend(users());
+    routes.extend(accounts());
     routes.extend(logs());
     routes.extend(copies());
     routes.push(route("/openapi.json", Access::Open, get(document), []));
@@ -157,6 +161,38 @@ fn users() -> [Route; 7] {
         route("/v1/users/{user}/conversations", Access::Token, get(native::conversations), [conversations]),
         route("/v1/state/{owner}", Access::Token, get(native::state), [state]),
         route("/v1/state/{owner}/{key}", Access::Token, put(native::put_state), [put_state]),
+    ]
+}
+
+fn accounts() -> [Route; 6] {
+    let add = Operation::call::<AddAccount>(
+        "Register a name",
+        "From then on it is used with its tokens alone, at every door.",
+    );
+    let issue = Operation::call::<IssueToken>(
+        "Issue a token",
+        "The answer is the only place where it is shown; its hash is kept.",
+    );
+    let revoke = Operation::call::<RevokeToken>(
+        "Revoke a token",
+        "Its sessions are closed within a second, on every server.",
+    );
+    let state = Operation::call::<SetAccountState>(
+        "Suspend, resume or delete an account",
+        "A deleted one keeps its name, and nobody can use it again.",
+    );
+    let list = Operation::call::<ListAccounts>("List accounts", "In order of their names, a page at a time.");
+    let changed = Operation::call::<ChangedAccounts>(
+        "Ask which accounts changed",
+        "Those of the last minute, as they are now.",
+    );
+    [
+        call(accounts::add, add),
+        call(accounts::issue, issue),
+        call(accounts::revoke, revoke),
+        call(accounts::set_state, state),
+        call(accounts::list, list),
+        call(accounts::changed, changed),
     ]
 }
 

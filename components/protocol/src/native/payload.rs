@@ -328,6 +328,8 @@ pub enum ErrorCode {
     BadName,
     /// A user of this name is online and the token is not theirs.
     Taken,
+    /// The name has an account, and the token is not one of its.
+    Protected,
     /// The name belongs to a service.
     Reserved,
     /// The server or this address has reached its limit of sessions.

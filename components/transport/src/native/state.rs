@@ -164,6 +164,7 @@ impl State {
             | ErrorCode::Refused
             | ErrorCode::ExpectedHello
             | ErrorCode::BadName
+            | ErrorCode::Protected
             | ErrorCode::Reserved => End::Rejected(Box::new(error)),
         }
     }

@@ -107,7 +107,7 @@ export class Chat {
 
   #end(error) {
     this.stop();
-    if (error?.code === "taken") keepToken(this.#key, null);
+    if (error?.code === "taken" || error?.code === "protected") keepToken(this.#key, null);
     keep.setTab("name", null);
     this.#ended(error);
   }

@@ -11,7 +11,7 @@ const ANSWER_MS = 8_000;
 const OPEN_MS = 10_000;
 /** Where the server says why it refuses, only its operator can change that. */
 const REFUSED_MS = 10_000;
-const FINAL = new Set(["bad_name", "taken", "reserved", "expected_hello"]);
+const FINAL = new Set(["bad_name", "taken", "protected", "reserved", "expected_hello"]);
 
 /** What the server says against a connection, or null. A POST carries the page's origin, as the WebSocket did. */
 async function reasonAt(url) {

@@ -1,7 +1,8 @@
 // Where the page begins: shows the login or, after a reload, joins again at once.
 
 import { Chat } from "./chat.js";
-import { keep } from "./browser_storage.js";
+import { keep, keepToken } from "./browser_storage.js";
+import { keyOf } from "./names.js";
 import { theme } from "./theme.js";
 import { el } from "./views/dom.js";
 import { loginView } from "./views/login.js";
@@ -15,13 +16,18 @@ const messages = notices({
 
 const ERRORS = {
   taken: "This name is in use. Choose another one, or log out on your other device.",
+  protected: "This name is protected. Enter it with a token of its account: name:TOKEN",
   reserved: "This name belongs to a service. Choose another one.",
 };
 
 function showLogin(error = null, name = keep.get("name", "")) {
   messages.clear();
   document.title = "P2P Chat";
-  const login = loginView({ lastName: name, submit: (chosen) => join(chosen, login) });
+  const login = loginView({ lastName: name, submit: (chosen, token) => {
+    // Kept for this name as that of an earlier welcome would be.
+    if (token !== null) keepToken(keyOf(chosen), token);
+    join(chosen, login);
+  } });
   root.replaceChildren(login.node);
   if (error === null) login.focus();
   else login.fail(ERRORS[error.code] ?? sentence(error.message));

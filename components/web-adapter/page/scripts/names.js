@@ -39,6 +39,13 @@ export function matching(typed, names) {
   return ranked.sort(([one], [other]) => one - other).map(([, name]) => name);
 }
 
+/** A name and the token of its account, from `alice:TOKEN` (`protocol::account`); the token is null where there is none. */
+export function splitToken(text) {
+  const at = text.indexOf(":");
+  const token = text.slice(at + 1).trim();
+  return at >= 0 && token.startsWith("p2p_") ? [text.slice(0, at), token] : [text, null];
+}
+
 const LIMIT = 32;
 
 /** Why a text cannot be a name, or null when it can. The server has the last word. */

@@ -18,6 +18,7 @@ use axum::extract::ws::Utf8Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use kit::Secret;
 use protocol::native::{Ack, EventFrame, Send, ServerFrame};
 use protocol::web::AdapterFrame;
 use protocol::{Body, ClientId, MessageType, Metadata, UserName};
@@ -69,10 +70,18 @@ impl From<Gone> for End {
 /// A submitted message: its recipient, its size in bytes, and its result.
 type Pending = BoxFuture<'static, (UserName, usize, Result<Ack, SendError>)>;
 
+/// Who a page logs in as: `alice`, or `alice:TOKEN`.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) name: UserName,
+    /// A token of the name's account.
+    pub(crate) token: Option<Secret>,
+}
+
 /// Runs a session whose first frame was a `login` that may go to `server`.
 pub(crate) async fn run(
     socket: Socket,
-    user: UserName,
+    User { name, token }: User,
     server: SocketAddr,
     lists: &Arc<Lists>,
     metrics: &Metrics,
@@ -81,12 +90,13 @@ pub(crate) async fn run(
     // The native client outlives our shutdown until the last messages are stored.
     let ended = CancellationToken::new();
     let _ended = ended.clone().drop_guard();
-    let (client, incoming) = NativeClient::start(NativeOptions::user(server, user.clone()), ended);
+    let (client, incoming) =
+        NativeClient::start(NativeOptions { token, ..NativeOptions::user(server, name.clone()) }, ended);
     let mut session = Session {
         socket,
         client,
         incoming,
-        roster: Roster::new(user, Arc::clone(lists)),
+        roster: Roster::new(name, Arc::clone(lists)),
         receipts: Receipts::default(),
         pending: FuturesUnordered::new(),
         pending_bytes: 0,

@@ -107,7 +107,7 @@ pub(crate) fn outcome(to: &UserName, result: &Result<Ack, SendError>) -> Option<
 /// Why a login failed.
 pub(crate) fn rejection(error: &ErrorFrame) -> String {
     match error.code {
-        ErrorCode::Taken => text::TAKEN.trim_end().to_owned(),
+        ErrorCode::Taken | ErrorCode::Protected => text::TAKEN.trim_end().to_owned(),
         ErrorCode::BadFrame
         | ErrorCode::UnknownType
         | ErrorCode::TooLong
@@ -250,6 +250,7 @@ mod tests {
     fn a_taken_name_is_answered_as_in_the_text_dialect() {
         let error = |code| ErrorFrame { code, message: "no".into(), client_id: None, retry_after_ms: None };
         assert_eq!(rejection(&error(ErrorCode::Taken)), "Username already taken. Disconnecting...");
+        assert_eq!(rejection(&error(ErrorCode::Protected)), "Username already taken. Disconnecting...");
         assert_eq!(rejection(&error(ErrorCode::Reserved)), "Login refused: no.");
     }
 }

@@ -1,9 +1,9 @@
 // Where one says who one is.
 
-import { problemWith } from "../names.js";
+import { problemWith, splitToken } from "../names.js";
 import { el, fill, icon } from "./dom.js";
 
-/** The view, with `fail(message)` and `busy(isBusy)`. `submit(name)` is called with a name that can be one. */
+/** The view, with `fail(message)` and `busy(isBusy)`. `submit(name, token)` is called with a name that can be one, and the token typed with it, or null. */
 export function loginView({ lastName, submit }) {
   const field = el("input.field", {
     id: "name",
@@ -14,7 +14,7 @@ export function loginView({ lastName, submit }) {
     autocomplete: "nickname",
     autocapitalize: "none",
     spellcheck: "false",
-    maxlength: 64,
+    maxlength: 200,
     dir: "auto",
     "aria-describedby": "name-error name-hint",
   });
@@ -32,9 +32,13 @@ export function loginView({ lastName, submit }) {
   };
   const onsubmit = (event) => {
     event.preventDefault();
-    const wrong = problemWith(field.value);
+    const [name, token] = splitToken(field.value);
+    const wrong = problemWith(name);
     fail(wrong ?? "");
-    if (wrong === null) submit(field.value.trim());
+    if (wrong !== null) return;
+    // The token is not to be seen, or remembered by the browser as a name.
+    field.value = name.trim();
+    submit(name.trim(), token);
   };
   field.addEventListener("input", () => fail(""));
 
@@ -49,7 +53,7 @@ export function loginView({ lastName, submit }) {
     field,
     problem,
     button,
-    el("p.hint", { id: "name-hint" }, "Letters, digits, “_”, “-” and “.” are fine. No password needed. Messages are stored while you are offline."),
+    el("p.hint", { id: "name-hint" }, "Letters, digits, “_”, “-” and “.” are fine. No password needed; a protected name takes its token: name:TOKEN. Messages are stored while you are offline."),
   );
   const node = el("main.login", {}, form);
   return { node, fail, busy, focus: () => (field.focus(), field.select()) };
