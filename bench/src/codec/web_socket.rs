@@ -56,6 +56,9 @@ impl Codec for WebSocket {
     }
 
     fn taken(&mut self, out: &mut Vec<u8>) {
+        for again in self.native.again() {
+            frame(TEXT, &again, out);
+        }
         if let Some(seen) = self.native.seen() {
             frame(TEXT, seen.as_bytes(), out);
         }
