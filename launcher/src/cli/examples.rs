@@ -57,10 +57,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("run", &[("run chat-server", "run it until ctrl-C")]),
     (
         "accounts",
-        &[
-            ("accounts add alice", "protect a name, and print its first token"),
-            ("accounts list", "show all accounts"),
-        ],
+        &[("accounts add alice", "protect a name; print its token"), ("accounts list", "show all accounts")],
     ),
     ("accounts add", &[("accounts add alice", "protect the name alice")]),
     (
@@ -74,7 +71,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("accounts token builds --label ci --bot", "a program"),
         ],
     ),
-    ("accounts revoke", &[("accounts revoke alice phone", "close its sessions and refuse its token")]),
+    ("accounts revoke", &[("accounts revoke alice phone", "end its sessions, refuse it")]),
     ("accounts suspend", &[("accounts suspend alice", "until 'launcher accounts resume alice'")]),
     ("accounts resume", &[("accounts resume alice", "accept its tokens again")]),
     ("accounts delete", &[("accounts delete alice --yes", "for ever")]),
