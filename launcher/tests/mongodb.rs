@@ -160,6 +160,39 @@ fn two_launchers_on_one_replica_set_are_one_chat() {
     assert!(bob.has_nothing_more(), "what was shown over there is not shown again");
 }
 
+/// An account that one of them changes is so for the other one, whose sessions are closed.
+#[test]
+fn two_launchers_on_one_mongodb_know_the_same_accounts() {
+    let Some(mongo) = mongo() else { return };
+    let up = || Home::new().variable("MONGO_URL", &mongo.url).argument("--no-thermometer").up();
+    let (here, there) = (up(), up());
+    let (mut impostor, _) = LineClient::login(there.home.chat, "alice");
+    let run = |arguments: &[&str]| {
+        let output = here.home.run(&[&["accounts"], arguments].concat());
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    };
+    let first = run(&["add", "alice"]);
+    impostor.rest();
+    let second = run(&["token", "alice", "--label", "phone"]);
+    let (mut desk, _) = LineClient::login(there.home.chat, &first);
+    let (mut phone, _) = LineClient::login(there.home.chat, &second);
+    let asked = Instant::now();
+    run(&["revoke", "alice", "phone"]);
+    phone.rest();
+    // A second, and time for a busy machine.
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    eprintln!("closed after {:?}", asked.elapsed());
+    let (mut bob, _) = LineClient::login(there.home.chat, "bob");
+    bob.send("alice: still there\n");
+    desk.until("] still there\n");
+    for shown in ["alice", &second] {
+        let mut refused = LineClient::connect(there.home.chat);
+        refused.send(&format!("{shown}\n"));
+        assert_eq!(refused.rest(), "Username already taken. Disconnecting...\n");
+    }
+}
+
 #[test]
 fn mongodb_going_away_is_shown_as_what_it_is() {
     let Some(mongo) = mongo() else { return };
