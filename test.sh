@@ -137,6 +137,8 @@ bring_clients() {
     have "$program" || missing+=("$program")
   done
   have apache2 || missing+=(apache2-bin)
+  # OpenBSD's: other programs are called nc, too.
+  have nc.openbsd || missing+=(netcat-openbsd)
   [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing+=(libnginx-mod-stream)
   [ ${#missing[@]} = 0 ] && return
   can_install || fail "the tests of TLS and proxies need ${missing[*]}: install them, or set P2P_TEST_SKIP_CLIENTS=1"

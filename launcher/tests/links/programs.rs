@@ -24,7 +24,7 @@ type Program = (&'static str, &'static str, &'static [&'static str]);
 const PROGRAMS: [Program; 4] = [
     ("node", NODE, &["node", "-"]),
     ("python3", PYTHON, &["python3", "-"]),
-    ("nc", SHELL, &["sh", "-s", "--"]),
+    ("nc.openbsd", SHELL, &["sh", "-s", "--"]),
     ("java", JAVA, &["java"]),
 ];
 

@@ -10,4 +10,4 @@
     printf ' bob: hi\n'
     n=$((n + 1))
   done
-} | nc -N "$1" "$2"
+} | nc.openbsd -N "$1" "$2"
