@@ -66,8 +66,13 @@ async fn carry(mut client: TcpStream, server: SocketAddr, state: Arc<State>) {
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     let (mut to_server, mut to_client) = (vec![0; 4096], vec![0; 4096]);
     loop {
+        // Before the look: a cut while bytes were carried would not be noticed otherwise.
+        let changed = state.changed.notified();
+        if state.cut.load(Ordering::SeqCst) {
+            return;
+        }
         tokio::select! {
-            () = state.changed.notified() => return,
+            () = changed => return,
             read = client.read(&mut to_server) => match read {
                 Ok(length @ 1..) => server.write_all(&to_server[..length]).await.unwrap(),
                 _ => return,
