@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::archive::hexadecimal;
 use crate::store::{StatePut, Store, StoreError};
 
 /// Whose values are the notes of changes. It is no user: names of users do not begin with `p2p-`.
@@ -161,7 +162,7 @@ impl Accounts {
         let info = TokenInfo { id: Uuid::now_v7(), label, kind, created: Timestamp::now() };
         let stored =
             StoredToken { sha256: sha256(&token), label: info.label.clone(), kind, created: info.created };
-        self.write(&account.name, &key(info.id), Some(&stored)).await?;
+        self.write(&account.name, &key(info.id), &stored).await?;
         Ok(IssuedToken { info, token })
     }
 
@@ -223,23 +224,14 @@ impl Accounts {
 
     async fn put(&self, account: &Account) -> Result<(), StoreError> {
         let Account { name, state, created, tokens: _ } = account;
-        self.write(
-            name,
-            ACCOUNT,
-            Some(&StoredAccount { name: name.clone(), state: *state, created: *created }),
-        )
-        .await
+        self.write(name, ACCOUNT, &StoredAccount { name: name.clone(), state: *state, created: *created })
+            .await
     }
 
-    async fn write<T: Serialize>(
-        &self,
-        name: &UserName,
-        key: &str,
-        value: Option<&T>,
-    ) -> Result<(), StoreError> {
+    async fn write(&self, name: &UserName, key: &str, value: &impl Serialize) -> Result<(), StoreError> {
         self.note(name).await?;
-        let value = value.map(|value| serde_json::to_value(value).expect("it serialises into memory"));
-        self.store.put_state(StatePut::new(name.clone(), key, value.as_ref())?).await
+        let value = serde_json::to_value(value).expect("it serialises into memory");
+        self.store.put_state(StatePut::new(name.clone(), key, Some(&value))?).await
     }
 
     /// Notes a change that follows, and deletes the notes that have been read by everybody.
@@ -270,7 +262,7 @@ fn millis(id: Uuid) -> u64 {
 }
 
 fn sha256(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(Sha256::new_with_prefix(token))
 }
 
 fn refused(detail: String) -> StoreError {

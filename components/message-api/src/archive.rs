@@ -11,7 +11,7 @@ mod export;
 mod read;
 mod record;
 
-pub(crate) use checksum::LogHash;
+pub(crate) use checksum::{LogHash, hexadecimal};
 pub use export::{ExportError, export};
 pub use read::{Archive, ArchiveError, verify};
 pub use record::Record;

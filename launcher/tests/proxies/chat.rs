@@ -3,12 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::proxy::{Proxy, block, is_skipped, replaced};
+use crate::proxy::{FULLCHAIN, KEY, Proxy, block, is_skipped, replaced};
 use crate::support::line_client::LineClient;
 use crate::support::{Home, Launcher, free_address};
-
-const FULLCHAIN: &str = "/etc/letsencrypt/live/chat.example/fullchain.pem";
-const KEY: &str = "/etc/letsencrypt/live/chat.example/privkey.pem";
 
 /// `openssl` from an address of its own says something to bob; what it printed.
 fn say(proxy: &Proxy, client: &str, certificate: &str, text: &str) -> String {

@@ -4,13 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::proxy::{Proxy, block, is_skipped, replaced};
+use crate::proxy::{FULLCHAIN, KEY, Proxy, block, is_skipped, replaced};
 use crate::support::line_client::LineClient;
 use crate::support::{Home, Launcher, wait_for};
 use crate::webdriver::{Driver, ENTER};
-
-const FULLCHAIN: &str = "/etc/letsencrypt/live/chat.example/fullchain.pem";
-const KEY: &str = "/etc/letsencrypt/live/chat.example/privkey.pem";
 
 fn launcher(settings: &[&str]) -> Launcher {
     let home = Home::new().set("thermometer.enabled=false").set("web-adapter.trusted-proxies=127.0.0.1");

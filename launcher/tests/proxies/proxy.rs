@@ -10,6 +10,10 @@ use crate::support::{free_address, kill, wait_for};
 
 const DOCUMENT: &str = include_str!("../../../docs/reverse-proxies.md");
 
+/// The pair in the document's examples.
+pub(crate) const FULLCHAIN: &str = "/etc/letsencrypt/live/chat.example/fullchain.pem";
+pub(crate) const KEY: &str = "/etc/letsencrypt/live/chat.example/privkey.pem";
+
 /// Modules that Debian's Apache enables by files of its own.
 const APACHE_MODULES: [&str; 7] =
     ["mpm_event", "authz_core", "ssl", "socache_shmcb", "proxy", "proxy_http", "proxy_wstunnel"];

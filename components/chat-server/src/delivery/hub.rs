@@ -80,9 +80,9 @@ impl Hub {
         backlog: Backlog,
     ) -> Result<Membership, JoinError> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let account = match claim {
-            Claim::Account { id, .. } => Some(id),
-            Claim::None | Claim::Token(_) | Claim::Service => None,
+        let (account, own_token) = match claim {
+            Claim::Account { id, token } => (Some(id), Some(token)),
+            Claim::None | Claim::Token(_) | Claim::Service => (None, None),
         };
         let handle = SessionHandle::new(id, dialect, self.bounds.clone(), backlog, account);
         // Without the system's randomness nobody joins: a token that can be guessed would open the name to everybody.
@@ -91,10 +91,7 @@ impl Hub {
         let Joined { name, token, presence } = roster.join(name, claim, &handle, token)?;
         drop(roster);
         // Further sessions of an account log in with a token of it, never with the name's.
-        let token = match claim {
-            Claim::Account { token, .. } => Secret::new(token.to_owned()),
-            Claim::None | Claim::Token(_) | Claim::Service => token,
-        };
+        let token = own_token.map_or(token, |own_token| Secret::new(own_token.to_owned()));
         Ok(Membership { hub: Arc::clone(self), name, handle, token, presence, has_left: false })
     }
 

@@ -66,7 +66,8 @@ impl Checksum {
     }
 }
 
-fn hexadecimal(hash: Sha256) -> String {
+/// A hash as text.
+pub(crate) fn hexadecimal(hash: Sha256) -> String {
     use std::fmt::Write;
     hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
